@@ -1,0 +1,112 @@
+"""Checkpoints: written whole or not at all.
+
+A checkpoint is a directory with `policy.pt`, tensors and plain containers that load with `weights_only=True`, and
+`state.json`, the rest. It is written under a temporary name, brought onto the disk and renamed, so that a directory with a
+final name is complete whatever happened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from crl_core.errors import CheckpointError, RunDirectoryError
+
+__all__ = ["Checkpoint", "load_checkpoint", "resumable_checkpoints", "save_checkpoint", "write_durably"]
+
+_KEPT = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds: the policy's state, and the rest as plain data."""
+
+    policy: Mapping[str, Any]
+    state: Mapping[str, Any]
+
+
+def save_checkpoint(directory: Path, name: str, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint and, if its name is a number of steps, delete all resumable ones but the last two.
+
+    Args:
+        directory: the run's `checkpoints` directory.
+        name: the total steps for one to resume from, else another name, which is never deleted.
+        checkpoint: what to write.
+
+    Returns:
+        Where it was written.
+
+    Raises:
+        RunDirectoryError: it cannot be written, for example because the disk is full.
+    """
+    final = directory / name
+    unfinished = directory / f".{name}.unfinished"
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        with (unfinished / "policy.pt").open("wb") as file:
+            torch.save(dict(checkpoint.policy), file)
+            file.flush()
+            os.fsync(file.fileno())
+        write_durably(unfinished / "state.json", json.dumps(checkpoint.state, indent=1))
+        if final.exists():  # the same step again, after a resume: nothing of it may mix with the new one
+            shutil.rmtree(final)
+        unfinished.rename(final)
+        _sync_directory(directory)
+    except OSError as error:
+        raise RunDirectoryError(
+            f"the checkpoint {final} cannot be written: {error}. The last complete one is still there; make room or mend "
+            "the disk, then resume the run."
+        ) from error
+    for old in resumable_checkpoints(directory)[_KEPT:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def resumable_checkpoints(directory: Path) -> list[Path]:
+    """Return the complete checkpoints to resume from, the newest first."""
+    found = [path for path in directory.iterdir() if path.name.isdigit()] if directory.is_dir() else []
+    return sorted(found, key=lambda path: int(path.name), reverse=True)
+
+
+def load_checkpoint(path: Path, *, device: torch.device) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    try:
+        policy = torch.load(path / "policy.pt", map_location=device, weights_only=True)
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    except Exception as error:
+        raise CheckpointError(f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
+    return Checkpoint(policy, state)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Write a file so that it is, at any moment, either the old or the new one, and on the disk when this returns."""
+    _replace(path, lambda file: file.write(text.encode()))
+
+
+def _replace(path: Path, write: Callable[[Any], object]) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,136 @@
+"""Settings: `PolicyConfig`, the base of every policy's settings, and `RunConfig`, the settings every run has.
+
+Both are pydantic models. The command line makes an option of every field, so a field is documented once, here or in the
+policy's own config, and validated the same way wherever its value comes from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+__all__ = ["PolicyConfig", "RunConfig", "Settings"]
+
+
+class Settings(BaseModel):
+    """Frozen settings that take their values as typed or as text, `25e6` included."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, ser_json_inf_nan="strings")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _from_text(cls, value: object, info: ValidationInfo) -> object:
+        """Read what a command line can only give as text, before the field's own type checks it."""
+        if not isinstance(value, str) or info.field_name is None:
+            return value
+        wanted = _plain_types(cls.model_fields[info.field_name].annotation)
+        if type(None) in wanted and value.lower() in {"none", "null"}:
+            return None
+        if str in wanted:
+            return value
+        if int in wanted:
+            return _integer(value)
+        if any(isinstance(each, type) and issubclass(each, Collection) for each in wanted):
+            try:
+                return json.loads(value)
+            except json.JSONDecodeError:
+                return value
+        return value
+
+
+class PolicyConfig(Settings):
+    """Base of a policy's settings.
+
+    Subclass it, give every field a type, a default, bounds and a `Field(description=…)`. The defaults must validate, as
+    users may set none of them.
+
+    Class attributes:
+        ignored_settings: names that configs of other systems carry and that mean nothing here, each with the reason;
+            they are accepted, and reported once per run.
+        supported_runners: the environment runners the policy can learn from.
+    """
+
+    ignored_settings: ClassVar[Mapping[str, str]] = {}
+    supported_runners: ClassVar[tuple[str, ...]] = ("batch",)
+
+    runner: str = Field("batch", description="The environment runner that collects data for training.")
+
+    @model_validator(mode="after")
+    def _supported_runner(self) -> Self:
+        if self.runner not in self.supported_runners:
+            raise ValueError(
+                f"runner '{self.runner}' is not one this policy supports: {', '.join(self.supported_runners)}"
+            )
+        return self
+
+    @classmethod
+    def split_ignored(cls, settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Part settings into those that mean something and one warning for each that does not."""
+        kept = {name: value for name, value in settings.items() if name not in cls.ignored_settings}
+        warnings = [
+            f"ignored: {name}, because {cls.ignored_settings[name]}"
+            for name in settings
+            if name in cls.ignored_settings
+        ]
+        return kept, warnings
+
+
+class RunConfig(Settings):
+    """The settings every run has, whatever its policy. Their names are reserved: no policy may have a setting of one."""
+
+    policy: str = Field(description="The policy to train; `crl list policies` shows what is installed.")
+    experiment: str = Field(description="The experiment to train on; `crl list experiments` shows what is installed.")
+    preset: str | None = Field(
+        None, description="A named set of the policy's settings, such as a paper's for a benchmark."
+    )
+    output_dir: str | None = Field(None, description="The run directory. [runs/<policy>_<experiment>_<timestamp>]")
+    seed: int = Field(0, ge=0, lt=2**63, description="The one seed that everything random in the run derives from.")
+    device: str = Field("auto", description="A torch device: auto, cpu, cuda, cuda:0, mps.")
+    num_timesteps: int | None = Field(None, ge=1, description="Steps of each task, instead of the experiment's own.")
+    cycle_count: int | None = Field(None, ge=1, description="Walks through the tasks, instead of the experiment's own.")
+    continual_testing_freq: int | None = Field(
+        None, ge=1, description="Steps between two evaluations of all tasks, instead of the experiment's own."
+    )
+    continual_eval_num_returns: int | None = Field(
+        None, ge=1, description="Episodes per task in one evaluation, instead of the task's own."
+    )
+    eval_max_steps: int | None = Field(
+        None, ge=1, description="Steps after which an evaluation ends an episode, instead of the task's own."
+    )
+    no_initial_eval: bool = Field(False, description="Leave out the evaluation before the first training step.")
+    timesteps_per_save: int = Field(30_000, ge=1, description="Steps between two checkpoints.")
+    comment: str = Field("", description="Free text that is stored with the run.")
+
+    @model_validator(mode="after")
+    def _known_device(self) -> Self:
+        kind = self.device.partition(":")[0]
+        if kind not in {"auto", "cpu", "cuda", "mps"}:
+            raise ValueError(f"device '{self.device}' is unknown; use auto, cpu, cuda, cuda:<index> or mps")
+        return self
+
+
+def _plain_types(annotation: Any) -> set[Any]:
+    """Return the plain types an annotation allows: `int | None` gives `{int, NoneType}`."""
+    origin = get_origin(annotation)
+    if origin is None:
+        return {annotation}
+    if origin is Literal:
+        return {type(choice) for choice in get_args(annotation)}
+    if origin is Annotated:
+        return _plain_types(get_args(annotation)[0])
+    if isinstance(origin, type) and origin is not UnionType:
+        return {origin}
+    return set().union(*(_plain_types(argument) for argument in get_args(annotation)))
+
+
+def _integer(text: str) -> object:
+    """Read `25e6` as 25000000; leave what is no whole number for the field to refuse."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(text) if text.strip().lstrip("+-").isdigit() else (int(number) if number.is_integer() else text)

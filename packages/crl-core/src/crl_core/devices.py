@@ -1,0 +1,47 @@
+"""Which torch device a run uses, and in which precision its convolutions run there."""
+
+from __future__ import annotations
+
+import torch
+
+from crl_core.errors import DeviceError
+
+__all__ = ["convolution_dtype", "select_device"]
+
+
+def select_device(name: str) -> torch.device:
+    """Return the device a user named; `auto` is the first CUDA device if there is one, else the CPU.
+
+    Raises:
+        DeviceError: this machine does not have it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        raise DeviceError(f"--device: '{name}' is not there on this machine; here are: {', '.join(_available())}.") from error
+    return device
+
+
+def convolution_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """Return bfloat16 where it is asked for, or where `auto` finds that the device has it natively; else float32."""
+    if precision == "auto":
+        return torch.bfloat16 if _has_native_bfloat16(device) else torch.float32
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def _available() -> list[str]:
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cpu", *cuda, *mps]
+
+
+def _has_native_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # torch has no public way to ask
+        return any(getattr(torch.cpu, name)() for name in names if hasattr(torch.cpu, name))
+    return False

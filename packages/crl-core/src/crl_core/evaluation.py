@@ -1,0 +1,134 @@
+"""Evaluation: whole episodes of every task, played by a copy of the policy, so that training is left untouched."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crl_core.errors import EnvironmentFailure
+from crl_core.policy import Policy
+from crl_core.runners.base import Episode
+from crl_core.seeding import torch_seed
+from crl_core.task import Task
+
+__all__ = ["EvaluationProgress", "episode_quotas", "evaluate"]
+
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class EvaluationProgress:
+    """How far an evaluation is.
+
+    Attributes:
+        episodes: whole episodes played.
+        num_episodes: whole episodes to play.
+        steps: steps played.
+    """
+
+    episodes: int
+    num_episodes: int
+    steps: int
+
+
+def episode_quotas(num_episodes: int, num_envs: int) -> list[int]:
+    """Return how many episodes each environment plays.
+
+    The quotas are fixed beforehand: taking the first episodes to end, from whichever environment, would favour short ones.
+    """
+    each, rest = divmod(num_episodes, num_envs)
+    return [each + (index < rest) for index in range(num_envs)]
+
+
+def evaluate(
+    policy: Policy[Any],
+    tasks: Mapping[int, Task],
+    *,
+    seeds: Mapping[int, np.random.SeedSequence],
+    on_progress: Callable[[EvaluationProgress], None],
+) -> dict[int, list[Episode]]:
+    """Evaluate a policy on tasks, side by side where there are cores for it.
+
+    Args:
+        policy: what is evaluated; only copies of it act.
+        tasks: the tasks by their index in the experiment.
+        seeds: what each task's environments and sampled actions derive from.
+        on_progress: called several times a second; what it raises ends the evaluation.
+
+    Returns:
+        The episodes of each task, exactly `continual_eval_num_returns` of them.
+
+    Raises:
+        EnvironmentFailure: an environment raised, or its episode went on past `eval_max_steps`.
+    """
+    games = {
+        index: _Game(policy.acting_copy(seed=torch_seed(seeds[index])), task, seeds[index])
+        for index, task in tasks.items()
+    }
+    stop = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(min(len(games), os.cpu_count() or 1) or 1, "evaluation") as pool:
+        try:
+            futures = [pool.submit(game.play, stop) for game in games.values()]
+            _wait(futures, list(games.values()), on_progress)
+        finally:
+            stop.set()
+    return {index: game.episodes for index, game in games.items()}
+
+
+def _wait(
+    futures: list[concurrent.futures.Future[None]],
+    games: list[_Game],
+    on_progress: Callable[[EvaluationProgress], None],
+) -> None:
+    """Report progress until every game is over; raise what the first failing one raised."""
+    while True:
+        done, running = concurrent.futures.wait(
+            futures, timeout=_POLL_SECONDS, return_when=concurrent.futures.FIRST_EXCEPTION
+        )
+        for future in done:
+            future.result()
+        on_progress(
+            EvaluationProgress(
+                episodes=sum(len(game.episodes) for game in games),
+                num_episodes=sum(game.task.continual_eval_num_returns for game in games),
+                steps=sum(game.steps for game in games),
+            )
+        )
+        if not running:
+            return
+
+
+class _Game:
+    """One task being evaluated."""
+
+    def __init__(self, policy: Policy[Any], task: Task, seed: np.random.SeedSequence) -> None:
+        self.policy = policy
+        self.task = task
+        self.seed = seed
+        self.episodes: list[Episode] = []
+        self.steps = 0
+
+    def play(self, stop: threading.Event) -> None:
+        """Play until every environment has filled its quota."""
+        with self.policy.get_environment_runner(self.task, seed=self.seed, eval_mode=True) as runner:
+            open_quotas = episode_quotas(self.task.continual_eval_num_returns, runner.num_envs)
+            # an episode may take one more row for its reset; the runner overshoots by less than one collection
+            patience = max(open_quotas) * (self.task.eval_max_steps + 1) * runner.num_envs
+            while any(open_quotas) and not stop.is_set():
+                if self.steps >= patience:
+                    raise EnvironmentFailure(
+                        f"task '{self.task.id}': an evaluation episode went on past eval_max_steps "
+                        f"({self.task.eval_max_steps}), where its environments should have truncated it"
+                    )
+                data = runner.collect_data()
+                self.steps += data.steps
+                for episode in data.episodes:
+                    if open_quotas[episode.environment]:
+                        open_quotas[episode.environment] -= 1
+                        self.episodes.append(episode)

@@ -1,0 +1,166 @@
+"""Networks that turn observations into features: Nature CNN, IMPALA's residual network, a small-grid CNN, an MLP.
+
+Letters in shapes: B batch, C channels, H height, W width, F features.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from torch import Tensor, nn
+
+from crl_core.errors import ExperimentError
+
+__all__ = ["GridCnn", "Mlp", "NatureCnn", "ResidualCnn", "make_encoder", "mask_logits"]
+
+_SMALLEST_NATURE_IMAGE = 36  # below it the Nature CNN's strides leave nothing of an image
+
+
+def mask_logits(logits: Tensor, num_actions: Tensor) -> Tensor:
+    """Give actions that a column's task does not have the smallest finite logit, so that they are never taken.
+
+    Finite, because -inf turns entropies and divergences into NaN. Used the same way when acting and when learning.
+
+    Args:
+        logits: `[..., N, A]`.
+        num_actions: int64 `[N]`, how many of the A actions each column has.
+    """
+    invalid = torch.arange(logits.shape[-1], device=logits.device) >= num_actions[:, None]
+    return logits.masked_fill(invalid, torch.finfo(logits.dtype).min)
+
+
+class NatureCnn(nn.Module):
+    """The convolutional network of Mnih et al. (2015), `[B, C, H, W]` in [0, 1] to `[B, 512]`.
+
+    `width` multiplies the channels of the first convolution; the next two have twice as many as that, as in the original.
+    """
+
+    def __init__(self, shape: tuple[int, ...], *, width: int = 1, features: int = 512) -> None:
+        """Make a network for images of `shape` (C, H, W)."""
+        super().__init__()
+        first = 32 * width
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(shape[0], first, kernel_size=8, stride=4),
+            nn.ReLU(),
+            nn.Conv2d(first, 2 * first, kernel_size=4, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(2 * first, 2 * first, kernel_size=3, stride=1),
+            nn.ReLU(),
+            nn.Flatten(),
+        )
+        self.linear = nn.Linear(_output_size(self.convolutions, shape), features)
+        self.num_features = features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features `[B, F]`."""
+        return torch.relu(self.linear(self.convolutions(images)))
+
+
+class ResidualCnn(nn.Module):
+    """The deep residual network of Espeholt et al. (2018), figure 3, without the LSTM: `[B, C, H, W]` to `[B, 256]`."""
+
+    def __init__(self, shape: tuple[int, ...], *, features: int = 256) -> None:
+        """Make a network for images of `shape` (C, H, W)."""
+        super().__init__()
+        channels = (shape[0], 16, 32, 32)
+        sections = [_ResidualSection(into, out) for into, out in zip(channels, channels[1:], strict=False)]
+        self.convolutions = nn.Sequential(*sections, nn.ReLU(), nn.Flatten())
+        self.linear = nn.Linear(_output_size(self.convolutions, shape), features)
+        self.num_features = features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features `[B, F]`."""
+        return torch.relu(self.linear(self.convolutions(images)))
+
+
+class _ResidualSection(nn.Module):
+    """A convolution, a max-pooling that halves the image, and two residual blocks."""
+
+    def __init__(self, into: int, out: int) -> None:
+        super().__init__()
+        self.head = nn.Sequential(
+            nn.Conv2d(into, out, kernel_size=3, padding=1), nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        )
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ReLU(),
+                nn.Conv2d(out, out, kernel_size=3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(out, out, kernel_size=3, padding=1),
+            )
+            for _ in range(2)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        out: Tensor = self.head(images)
+        for block in self.blocks:
+            out = out + block(out)
+        return out
+
+
+class GridCnn(nn.Module):
+    """One 3x3 convolution and a linear layer, for images too small for strides: `[B, C, H, W]` to `[B, 128]`."""
+
+    def __init__(self, shape: tuple[int, ...], *, features: int = 128) -> None:
+        """Make a network for images of `shape` (C, H, W)."""
+        super().__init__()
+        self.convolutions = nn.Sequential(nn.Conv2d(shape[0], 16, kernel_size=3, padding=1), nn.ReLU(), nn.Flatten())
+        self.linear = nn.Linear(_output_size(self.convolutions, shape), features)
+        self.num_features = features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features `[B, F]`."""
+        return torch.relu(self.linear(self.convolutions(images)))
+
+
+class Mlp(nn.Module):
+    """Two hidden layers with tanh, for vectors: `[B, *shape]` to `[B, 64]`."""
+
+    def __init__(self, shape: tuple[int, ...], *, features: int = 64) -> None:
+        """Make a network for vectors of `shape`, flattened."""
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(math.prod(shape), features), nn.Tanh(), nn.Linear(features, features), nn.Tanh()
+        )
+        self.num_features = features
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Return features `[B, F]`."""
+        features: Tensor = self.layers(vectors)
+        return features
+
+
+def make_encoder(
+    observation_space: gymnasium.Space[Any], *, architecture: str = "nature", width: int = 1
+) -> NatureCnn | ResidualCnn | GridCnn | Mlp:
+    """Return the network that fits an observation space.
+
+    Args:
+        observation_space: a Box; uint8 of three dimensions is an image, channels first, and anything else a vector.
+        architecture: `nature` (a grid CNN for small images), `residual` or `mlp`.
+        width: multiplies the Nature CNN's channels.
+
+    Raises:
+        ExperimentError: the space is no Box.
+    """
+    if not isinstance(observation_space, Box):
+        raise ExperimentError(f"observations must come from a Box space, not from {observation_space}")
+    shape = observation_space.shape
+    is_image = len(shape) == 3 and observation_space.dtype == np.uint8
+    if architecture == "mlp" or not is_image:
+        return Mlp(shape)
+    if architecture == "residual":
+        return ResidualCnn(shape)
+    if min(shape[1:]) < _SMALLEST_NATURE_IMAGE:
+        return GridCnn(shape)
+    return NatureCnn(shape, width=width)
+
+
+def _output_size(network: nn.Module, shape: tuple[int, ...]) -> int:
+    with torch.no_grad():
+        return int(network(torch.zeros(1, *shape)).shape[1])

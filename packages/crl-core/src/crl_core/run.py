@@ -1,0 +1,203 @@
+"""The run: one policy on one experiment with one seed, from the first evaluation to the last."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from crl_core.checkpoint import Checkpoint, save_checkpoint
+from crl_core.errors import TrainingError
+from crl_core.evaluation import EvaluationProgress, evaluate
+from crl_core.observers.base import Moment, Observer, mean_return
+from crl_core.plan import RunPlan
+from crl_core.policy import Policy, Workspace
+from crl_core.run_directory import Status
+from crl_core.runners.base import CollectedData, EnvironmentRunner
+from crl_core.schedule import Schedule, Visit
+from crl_core.seeding import Purpose, seed_sequence, torch_seed
+from crl_core.stopping import Interrupted, StopRequest
+from crl_core.training_log import TrainingLog
+
+__all__ = ["Run"]
+
+_log = logging.getLogger(__name__)
+
+
+class Run:
+    """Trains, evaluates and saves, and tells its observers. Its directory exists already."""
+
+    def __init__(self, plan: RunPlan, observer: Observer, status: Status, stop: StopRequest) -> None:
+        """Make the policy; nothing is trained yet.
+
+        Args:
+            plan: what to run.
+            observer: what watches it.
+            status: the run's status file.
+            stop: asks the run to end.
+        """
+        self._plan = plan
+        self._observer = observer
+        self._status = status
+        self._stop = stop
+        self._schedule = Schedule(
+            plan.experiment,
+            initial_evaluation=not plan.config.no_initial_eval,
+            timesteps_per_save=plan.config.timesteps_per_save,
+        )
+        self._training_log = TrainingLog(plan.experiment.total_steps)
+        self._policy: Policy[Any] = plan.policy_class(
+            plan.policy_config,
+            plan.experiment.observation_space,
+            plan.experiment.action_spaces,
+            task_ids=[task.id for task in plan.experiment.tasks],
+            device=plan.device,
+            seed=torch_seed(seed_sequence(plan.config.seed, Purpose.POLICY)),
+            workspace=Workspace(plan.directory, plan.run_id),
+        )
+
+    def train(self) -> None:
+        """Walk through the experiment.
+
+        Raises:
+            Interrupted: somebody asked the run to end; a checkpoint was written first.
+            CrlError: it cannot go on.
+        """
+        try:
+            self._walk()
+        except Interrupted:
+            self._save()
+            raise
+        finally:
+            self._policy.shutdown()
+
+    def _walk(self) -> None:
+        schedule = self._schedule
+        for visit in schedule.remaining():
+            self._start_task(visit)
+            seed = seed_sequence(
+                self._plan.config.seed,
+                Purpose.TRAINING,
+                cycle=visit.cycle,
+                task=visit.index,
+                segment=schedule.segment,
+            )
+            with self._policy.get_environment_runner(visit.task, seed=seed) as runner:
+                self._save_and_evaluate()
+                while not schedule.task_done():
+                    data = runner.collect_data()
+                    started = time.perf_counter()
+                    metrics = self._policy.train(data.rollouts, progress=schedule.progress())
+                    schedule.advance(data.steps)
+                    self._report(data, metrics, time.perf_counter() - started)
+                    self._save_and_evaluate()
+            self._end_task(visit, runner)
+
+    def _start_task(self, visit: Visit) -> None:
+        if visit.is_new:
+            self._policy.on_task_start(visit.task)
+            self._training_log.start_task(visit.task.rolling_return_count)
+        else:
+            self._training_log.resume_task(visit.task.rolling_return_count)
+        self._observer.task_started(visit, self._moment())
+
+    def _end_task(self, visit: Visit, runner: EnvironmentRunner) -> None:
+        self._policy.on_task_end(visit.task)
+        self._log_row()
+        self._observer.timings(self._moment(), {"dropped_steps": runner.dropped_steps})
+        self._observer.task_ended(visit, self._moment())
+        name = f"cycle{visit.cycle}_task{visit.index}"
+        weights = {"network": self._policy.acting_state()}
+        save_checkpoint(self._plan.directory / "checkpoints", name, Checkpoint(weights, {"final": True}))
+
+    def _report(self, data: CollectedData, metrics: Mapping[str, float], train_seconds: float) -> None:
+        """Tell observers about one update; check that its figures are numbers."""
+        progress = self._schedule.progress()
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                task = self._plan.experiment.tasks[progress.task].id
+                raise TrainingError(
+                    f"{name} is {value} at step {progress.total_steps:,} of task '{task}'. The last checkpoint is good; "
+                    "a smaller learning rate or reward clipping often helps."
+                )
+        self._training_log.add({**data.logs, **metrics}, data.episodes)
+        self._observer.collected(progress, data.episodes)
+        self._status.beat(self.where())
+        if self._training_log.due(progress.total_steps):
+            self._log_row()
+            self._observer.timings(self._moment(), {**data.timings, "train_seconds": train_seconds})
+        self._stop.check()
+
+    def _log_row(self) -> None:
+        progress = self._schedule.progress()
+        self._observer.metrics(self._moment(), self._training_log.take(progress.total_steps, progress.task))
+
+    def _save_and_evaluate(self) -> None:
+        """Do what is due. The evaluation comes first, so that no checkpoint splits one, except before the first step."""
+        if self._schedule.total_steps == 0 and self._schedule.save_due():
+            self._save()
+        if self._schedule.evaluation_due():
+            self._evaluate()
+        if self._schedule.save_due():
+            self._save()
+
+    def _evaluate(self) -> None:
+        schedule = self._schedule
+        tasks = {index: task for index, task in enumerate(self._plan.experiment.tasks) if task.continual_eval}
+        started = time.perf_counter()
+        returns = evaluate(
+            self._policy,
+            tasks,
+            seeds={
+                index: seed_sequence(
+                    self._plan.config.seed, Purpose.EVALUATION, task=index, segment=schedule.evaluations
+                )
+                for index in tasks
+            },
+            on_progress=self._on_evaluation_progress,
+        )
+        schedule.evaluated()
+        figures: dict[str, float] = {}
+        for index, episodes in returns.items():
+            figures[f"eval_reward/{index}"] = mean_return(episodes)
+            figures[f"eval_length/{index}"] = sum(each.length for each in episodes) / len(episodes)
+        self._observer.metrics(self._moment(), figures)
+        self._observer.timings(self._moment(), {"evaluation_seconds": time.perf_counter() - started})
+        self._observer.evaluated(self._moment(), returns)
+
+    def _on_evaluation_progress(self, progress: EvaluationProgress) -> None:
+        self._stop.check()
+        self._status.beat(self.where())
+        self._observer.evaluation_progress(progress)
+
+    def _save(self) -> None:
+        schedule = self._schedule
+        if schedule.saved_here():
+            return
+        schedule.saved()
+        policy_state = self._policy.state_dict()
+        state = {
+            "schedule": schedule.state_dict(),
+            "training_log": self._training_log.state_dict(),
+            "log_lengths": self._observer.flush(),
+        }
+        path = save_checkpoint(
+            self._plan.directory / "checkpoints", str(schedule.total_steps), Checkpoint(policy_state, state)
+        )
+        _log.debug("saved %s", path)
+
+    def where(self) -> dict[str, Any]:
+        """Return where the run stands, for its status."""
+        progress = self._schedule.progress()
+        return {
+            "total_steps": progress.total_steps,
+            "run_num_timesteps": progress.run_num_timesteps,
+            "cycle": progress.cycle,
+            "task": progress.task,
+        }
+
+    def _moment(self) -> Moment:
+        progress = self._schedule.progress()
+        return Moment(progress.total_steps, progress.cycle, progress.task)

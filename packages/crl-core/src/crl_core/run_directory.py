@@ -1,0 +1,126 @@
+"""The run directory: made once, never shared by two runs, with a status that others can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from crl_core.checkpoint import write_durably
+from crl_core.errors import RunDirectoryError
+
+__all__ = [
+    "Status",
+    "check_run_directory",
+    "create_run_directory",
+    "default_run_directory",
+    "environment_record",
+]
+
+State = Literal["running", "finished", "failed", "interrupted"]
+_HEARTBEAT_SECONDS = 10.0
+
+
+def default_run_directory(policy: str, experiment: str) -> Path:
+    """Return `runs/<policy>_<experiment>_<timestamp>`, with a number after it where that is taken."""
+    plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in f"{policy}_{experiment}")
+    base = Path("runs") / f"{plain}_{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+    candidates = [base, *(base.with_name(f"{base.name}-{number}") for number in range(1, 100))]
+    return next(path for path in candidates if not path.exists())
+
+
+def check_run_directory(directory: Path) -> None:
+    """Check that a new run may use a directory, without touching anything.
+
+    Raises:
+        RunDirectoryError: it holds something already, or cannot be made there.
+    """
+    if (directory / "run.json").exists():
+        raise RunDirectoryError(
+            f"--output-dir: {directory} holds another run already. Choose another directory; nothing was changed."
+        )
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise RunDirectoryError(
+            f"--output-dir: {directory} exists and is not an empty directory. Choose another; nothing was changed."
+        )
+    parent = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    if not (parent.is_dir() and os.access(parent, os.W_OK)):
+        raise RunDirectoryError(f"--output-dir: {directory} cannot be made, because {parent} cannot be written to.")
+
+
+def create_run_directory(directory: Path, record: Mapping[str, Any]) -> None:
+    """Make a run directory and write run.json.
+
+    Raises:
+        RunDirectoryError: it cannot be made, or something is there.
+    """
+    check_run_directory(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "checkpoints").mkdir()
+        write_durably(directory / "run.json", json.dumps(record, indent=1))
+    except OSError as error:
+        raise RunDirectoryError(f"--output-dir: {directory} cannot be made: {error}") from error
+
+
+def environment_record() -> dict[str, Any]:
+    """Return where and with what a run runs: Python, torch, platform, host and, where there is one, the git commit."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "host": socket.gethostname(),
+        "cpu_count": os.cpu_count(),
+        "git_commit": _git_commit(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _git_commit() -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None  # no git, or no repository: neither is required
+    return answer.stdout.strip()
+
+
+class Status:
+    """status.json: whether a run is running, finished, failed or interrupted, and a sign of life."""
+
+    def __init__(self, directory: Path) -> None:
+        """Write `running` into a run directory."""
+        self._path = directory / "status.json"
+        self._written = float("-inf")
+        self._write("running", "")
+
+    def beat(self, progress: Mapping[str, Any]) -> None:
+        """Show a sign of life, at most every ten seconds."""
+        if time.monotonic() - self._written >= _HEARTBEAT_SECONDS:
+            self._write("running", "", **progress)
+
+    def end(self, state: State, reason: str, progress: Mapping[str, Any]) -> None:
+        """Say how the run ended."""
+        self._write(state, reason, **progress)
+
+    def _write(self, state: State, reason: str, **progress: Any) -> None:
+        self._written = time.monotonic()
+        record = {
+            "state": state,
+            "reason": reason,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "heartbeat": datetime.now(UTC).isoformat(timespec="seconds"),
+            **progress,
+        }
+        write_durably(self._path, json.dumps(record, indent=1))

@@ -1,0 +1,1 @@
+"""Environment runners: the loop observation -> action -> next observation that feeds a policy."""

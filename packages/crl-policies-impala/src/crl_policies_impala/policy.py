@@ -1,0 +1,270 @@
+"""`ImpalaPolicy`: acts by sampling, learns by V-trace actor-critic. Policies that build on it add to its batch and its loss.
+
+Letters in shapes: T steps, N columns, A actions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import gymnasium
+import torch
+from crl_core.devices import convolution_dtype
+from crl_core.errors import ExperimentError
+from crl_core.policy import Policy, TimestepData, TrainingProgress, Workspace
+from crl_core.rollout import Rollout
+from crl_core.task import Task
+from gymnasium.spaces import Discrete
+from torch import Tensor, nn
+
+from crl_policies_impala.config import ImpalaConfig
+from crl_policies_impala.loss import baseline_loss, entropy_loss, log_prob, policy_gradient_loss, vtrace
+from crl_policies_impala.network import ImpalaNetwork, NetworkOutput
+
+__all__ = ["AuxiliaryLoss", "ImpalaPolicy", "ImpalaTimestepData"]
+
+ConfigT = TypeVar("ConfigT", bound=ImpalaConfig)
+
+
+@dataclass(kw_only=True)
+class ImpalaTimestepData(TimestepData):
+    """One acting step.
+
+    Attributes:
+        policy_logits: float32 `[N, A]`, masked; what the action was sampled from.
+        values: float32 `[N]`.
+    """
+
+    policy_logits: Tensor
+    values: Tensor
+
+
+class AuxiliaryLoss(NamedTuple):
+    """What a policy adds to IMPALA's loss: the loss, and figures to log by name."""
+
+    loss: Tensor
+    metrics: Mapping[str, Tensor]
+
+
+class ImpalaPolicy(Policy[ConfigT]):
+    """IMPALA.
+
+    Extension points for subclasses: `augment` adds columns to the learner batch, `auxiliary_loss` adds to the loss.
+    """
+
+    def __init__(
+        self,
+        config: ConfigT,
+        observation_space: gymnasium.Space[Any],
+        action_spaces: Mapping[int | str, gymnasium.Space[Any]],
+        *,
+        task_ids: Sequence[str],
+        device: torch.device,
+        seed: int,
+        workspace: Workspace,
+    ) -> None:
+        """Make the network and the optimizer.
+
+        Raises:
+            ExperimentError: an action space is not Discrete.
+        """
+        super().__init__(
+            config, observation_space, action_spaces, task_ids=task_ids, device=device, seed=seed, workspace=workspace
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network: ImpalaNetwork = ImpalaNetwork(
+                config,
+                observation_space,
+                _largest_action_space(action_spaces),
+                convolution_dtype=convolution_dtype(config.precision, device),
+            )
+        self.network.to(device, memory_format=torch.channels_last)
+        self.optimizer = self._make_optimizer()
+        self._reward_scale = _RunningScale()
+
+    def runner_options(self, task: Task, *, eval_mode: bool) -> dict[str, Any]:
+        """Return the options of the runner that the settings name."""
+        if eval_mode:
+            parallel = min(self.config.eval_episode_num_parallel, task.continual_eval_num_returns)
+            return {"num_envs": parallel, "num_steps": 128}
+        options = {"num_envs": self.config.num_actors, "num_steps": self.config.unroll_length}
+        return {**options, "batch_size": self.config.batch_size} if self.config.runner == "pipelined" else options
+
+    @torch.inference_mode()
+    def compute_action(
+        self, observations: Tensor, task: Task, last_timestep_data: TimestepData | None, *, eval_mode: bool
+    ) -> ImpalaTimestepData:
+        """Sample actions; in evaluation take the likeliest, unless `no_eval_mode` is set."""
+        num_envs = observations.shape[0]
+        if last_timestep_data is None:
+            last_actions, last_rewards = torch.zeros(num_envs, dtype=torch.int64), torch.zeros(num_envs)
+        else:
+            last_actions, last_rewards = last_timestep_data.carried()
+        outputs: NetworkOutput = self.network(
+            observations.to(self.device),
+            last_actions.to(self.device),
+            last_rewards.to(self.device),
+            torch.full((num_envs,), self.num_actions(task), device=self.device),
+        )
+        if eval_mode and not self.config.no_eval_mode:
+            actions = outputs.policy_logits.argmax(dim=1)
+        else:
+            policy = outputs.policy_logits.softmax(dim=1)
+            actions = torch.multinomial(policy, 1, generator=self.generator).squeeze(1)
+        return ImpalaTimestepData(
+            actions=actions.cpu(), policy_logits=outputs.policy_logits.cpu(), values=outputs.values.cpu()
+        )
+
+    def train(self, rollouts: Sequence[Rollout], *, progress: TrainingProgress) -> Mapping[str, float]:
+        """Make one update for every `batch_size` columns; return the means of the losses."""
+        learning_rate = self._set_learning_rate(progress)
+        collected = Rollout.concatenate(rollouts)
+        size = self.config.batch_size
+        updates = [
+            self._update(collected.columns(start, start + size)) for start in range(0, collected.num_columns, size)
+        ]
+        means = {name: sum(each[name] for each in updates) / len(updates) for name in updates[0]}
+        return {**means, "learning_rate": learning_rate}
+
+    def augment(self, batch: Rollout) -> Rollout:
+        """Return the learner batch for the new columns `batch`, with whatever columns a subclass adds behind them."""
+        return batch
+
+    def auxiliary_loss(self, batch: Rollout, outputs: NetworkOutput) -> AuxiliaryLoss | None:
+        """Return what a subclass adds to the loss.
+
+        Args:
+            batch: the learner batch, as `augment` returned it.
+            outputs: the network's outputs for its first T rows: logits `[T, N, A]`, values `[T, N]`.
+        """
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the network, the generator, the optimizer and the reward scale."""
+        return {
+            **super().state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "reward_scale": self._reward_scale.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state that `state_dict` returned."""
+        super().load_state_dict(state)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self._reward_scale.load_state_dict(state["reward_scale"])
+
+    def _update(self, new: Rollout) -> dict[str, float]:
+        if self.config.normalize_reward:
+            self._reward_scale.update(new.rewards[new.valid])
+        batch = self.augment(new).to(self.device)
+        losses = self._losses(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss/total"].backward()
+        losses["gradient_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_norm_clipping)
+        self.optimizer.step()
+        names = list(losses)
+        figures = torch.stack([losses[name].detach() for name in names]).tolist()  # one transfer from the device
+        return dict(zip(names, figures, strict=True))
+
+    def _losses(self, batch: Rollout) -> dict[str, Tensor]:
+        everything = self._evaluate(batch)
+        outputs = NetworkOutput(
+            everything.policy_logits[:-1],
+            everything.values[:-1],
+            everything.uncertainty[:-1] if everything.uncertainty is not None else None,
+        )
+        log_probs = log_prob(outputs.policy_logits, batch.actions)
+        returns = vtrace(
+            log_ratios=log_probs.detach() - log_prob(batch.extras["policy_logits"], batch.actions),
+            rewards=self._learning_rewards(batch.rewards),
+            values=everything.values.detach(),
+            terminated=batch.terminated,
+            truncated=batch.truncated,
+            valid=batch.valid,
+            discounting=self.config.discounting,
+        )
+        policy_gradient = policy_gradient_loss(log_probs, returns.advantages, batch.valid)
+        baseline = self.config.baseline_cost * baseline_loss(outputs.values, returns.targets, batch.valid)
+        entropy = self.config.entropy_cost * entropy_loss(outputs.policy_logits, batch.valid)
+        losses = {
+            "loss/policy_gradient": policy_gradient,
+            "loss/baseline": baseline,
+            "loss/entropy": entropy,
+        }
+        total = policy_gradient + baseline + entropy
+        auxiliary = self.auxiliary_loss(batch, outputs)
+        if auxiliary is not None:
+            total = total + auxiliary.loss
+            losses.update(auxiliary.metrics)
+        return {"loss/total": total, **losses}
+
+    def _evaluate(self, batch: Rollout) -> NetworkOutput:
+        """Return the network's outputs for all T + 1 rows: logits `[T + 1, N, A]`, values `[T + 1, N]`."""
+        shape = batch.last_rewards.shape
+        outputs: NetworkOutput = self.network(
+            batch.observations.flatten(0, 1),
+            batch.last_actions.flatten(),
+            batch.last_rewards.flatten(),
+            batch.num_actions.expand(shape).flatten(),
+        )
+        return NetworkOutput(*(each if each is None else each.unflatten(0, shape) for each in outputs))
+
+    def _learning_rewards(self, rewards: Tensor) -> Tensor:
+        if self.config.normalize_reward:
+            rewards = rewards / self._reward_scale.root_mean_square
+        return rewards.clamp(-1, 1) if self.config.reward_clipping == "abs_one" else rewards
+
+    def _set_learning_rate(self, progress: TrainingProgress) -> float:
+        left = 1 - progress.task_steps / progress.task_num_timesteps if self.config.use_scheduler else 1.0
+        learning_rate = self.config.learning_rate * max(0.0, left)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        return learning_rate
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        config = self.config
+        parameters = self.network.parameters()
+        if config.optimizer == "adam":
+            return torch.optim.Adam(parameters, lr=config.learning_rate, eps=config.epsilon, foreach=True)
+        return torch.optim.RMSprop(
+            parameters,
+            lr=config.learning_rate,
+            alpha=config.alpha,
+            eps=config.epsilon,
+            momentum=config.momentum,
+            foreach=True,
+        )
+
+
+class _RunningScale:
+    """The root mean square of all rewards seen."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum_of_squares = 0.0
+
+    def update(self, rewards: Tensor) -> None:
+        self._count += rewards.numel()
+        self._sum_of_squares += float(rewards.square().sum())
+
+    @property
+    def root_mean_square(self) -> float:
+        """The scale; 1 while only zeros were seen."""
+        return math.sqrt(self._sum_of_squares / self._count) if self._sum_of_squares else 1.0
+
+    def state_dict(self) -> dict[str, float]:
+        return {"count": self._count, "sum_of_squares": self._sum_of_squares}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        self._count, self._sum_of_squares = int(state["count"]), state["sum_of_squares"]
+
+
+def _largest_action_space(action_spaces: Mapping[int | str, gymnasium.Space[Any]]) -> int:
+    sizes = [int(space.n) for space in action_spaces.values() if isinstance(space, Discrete)]
+    if len(sizes) != len(action_spaces):
+        raise ExperimentError("IMPALA needs Discrete actions, but this experiment has continuous ones; try another policy")
+    return max(sizes)

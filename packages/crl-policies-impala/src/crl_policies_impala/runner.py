@@ -1,0 +1,198 @@
+"""`PipelinedRunner`: threads collect unrolls with acting copies of the policy while the learner trains."""
+
+from __future__ import annotations
+
+import copy
+import os
+import queue
+import threading
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from crl_core.errors import EnvironmentFailure
+from crl_core.policy import Policy
+from crl_core.rollout import Rollout
+from crl_core.runners.base import CollectedData, Episode
+from crl_core.runners.batch import BatchRunner
+from crl_core.runners.collector import UnrollCollector
+from crl_core.seeding import torch_seed
+from crl_core.task import Task
+from torch import nn
+
+__all__ = ["PipelinedRunner"]
+
+_POLL_SECONDS = 0.2  # how long a thread waits before it looks whether it should stop
+_CLOSE_SECONDS = 5.0
+_ENVIRONMENTS_PER_COLLECTOR = 16  # fewer make forward passes too small to be worth a thread
+
+
+class _Published(NamedTuple):
+    """Weights that nobody writes to any more, and how many updates they had seen."""
+
+    version: int
+    network: nn.Module
+
+
+class _Collected(NamedTuple):
+    rollout: Rollout
+    episodes: list[Episode]
+
+
+class _Stopped(Exception):  # noqa: N818  # not an error: the runner is being closed
+    """Ends a collector's thread."""
+
+
+class PipelinedRunner(BatchRunner):
+    """Collects in background threads, each with its share of the environments, while the policy learns.
+
+    `collect_data` hands over one rollout of exactly `batch_size` columns of T steps, collected with weights a few updates
+    old; `policy_version` says how old, and the lag is logged. A short bounded queue holds collectors back when the learner
+    is slower. Choose it for policies that correct for the lag, as V-trace does. It costs one thread per collector, a copy of
+    the network per update, and the order of columns depends on timing, so that runs are not reproducible.
+    """
+
+    def __init__(
+        self,
+        policy: Policy[Any],
+        task: Task,
+        *,
+        seed: np.random.SeedSequence,
+        eval_mode: bool,
+        num_envs: int,
+        num_steps: int,
+        batch_size: int,
+    ) -> None:
+        """Make a runner; its threads start with the first `collect_data`.
+
+        Args:
+            policy: what acts; its weights are copied at each `collect_data`.
+            task: what is played.
+            seed: what all its random streams derive from.
+            eval_mode: whether this is evaluation, which is played as `BatchRunner` does.
+            num_envs: environments, shared out among the collectors.
+            num_steps: T.
+            batch_size: columns handed over at once.
+        """
+        super().__init__(policy, task, seed=seed, eval_mode=eval_mode, num_envs=num_envs, num_steps=num_steps)
+        self._batch_size = batch_size
+        shares = _shares(num_envs, _num_collectors(num_envs))
+        self._published = _Published(-1, nn.Identity())
+        self._queue: queue.Queue[_Collected] = queue.Queue(maxsize=len(shares))
+        self._waiting: list[Rollout] = []  # columns taken from the queue, not yet handed over
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._threads = [
+            threading.Thread(target=self._run_collector, args=(child, share), name=f"collector-{index}", daemon=True)
+            for index, (child, share) in enumerate(zip(_children(seed, len(shares)), shares, strict=True))
+        ]
+
+    def collect_data(self) -> CollectedData:
+        """Publish the policy's weights, then hand over the next columns.
+
+        Returns:
+            One rollout of `batch_size` columns; in evaluation none, only the episodes that ended.
+
+        Raises:
+            EnvironmentFailure: a collector's environment failed.
+        """
+        if self.eval_mode:
+            return super().collect_data()
+        self._publish()
+        started = time.perf_counter()
+        episodes: list[Episode] = []
+        while sum(rollout.num_columns for rollout in self._waiting) < self._batch_size:
+            collected = self._next()
+            self._waiting.append(collected.rollout)
+            episodes += collected.episodes
+        columns = Rollout.concatenate(self._waiting)
+        batch = columns.columns(0, self._batch_size)
+        rest = columns.columns(self._batch_size, columns.num_columns)
+        self._waiting = [rest] if rest.num_columns else []
+        lags = (self._published.version - batch.policy_version).to(torch.float32)
+        timings = {
+            "policy_lag": float(lags.mean()),
+            "policy_lag_max": float(lags.max()),
+            "learner_waited_seconds": time.perf_counter() - started,
+        }
+        return CollectedData([batch], batch.steps, episodes, timings=timings)
+
+    def close(self) -> None:
+        """Stop the collectors; count the steps they had ready in `dropped_steps`."""
+        super().close()
+        self._stop.set()
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        self._threads = []
+        while not self._queue.empty():
+            self._waiting.append(self._queue.get_nowait().rollout)
+        self.dropped_steps += sum(rollout.steps for rollout in self._waiting)
+        self._waiting = []
+
+    def _publish(self) -> None:
+        """Give collectors the newest weights: a fresh copy, since a network in use must never be written to."""
+        network = copy.deepcopy(self.policy.network).eval().requires_grad_(False)
+        self._published = _Published(self._published.version + 1, network)
+        if self._published.version == 0:
+            for thread in self._threads:
+                thread.start()
+
+    def _next(self) -> _Collected:
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                return self._queue.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                if not any(thread.is_alive() for thread in self._threads):
+                    raise EnvironmentFailure(f"task '{self.task.id}': every collector has stopped") from None
+
+    def _run_collector(self, seed: np.random.SeedSequence, num_envs: int) -> None:
+        actor = self.policy.acting_copy(seed=torch_seed(seed))
+
+        def before_step() -> None:
+            if self._stop.is_set():
+                raise _Stopped
+            actor.network = self._published.network
+
+        collector: UnrollCollector | None = None
+        try:
+            collector = UnrollCollector(
+                actor, self.task, seed=seed, num_envs=num_envs, num_steps=self.num_steps, before_step=before_step
+            )
+            while True:
+                version = self._published.version
+                self._put(_Collected(*collector.collect(policy_version=version)))
+        except _Stopped:
+            pass
+        except BaseException as error:
+            self._failure = error  # the learner's thread raises it
+        finally:
+            if collector is not None:
+                collector.close()
+
+    def _put(self, collected: _Collected) -> None:
+        while not self._stop.is_set():
+            try:
+                return self._queue.put(collected, timeout=_POLL_SECONDS)
+            except queue.Full:
+                continue
+        self._waiting.append(collected.rollout)
+        raise _Stopped
+
+
+def _num_collectors(num_envs: int) -> int:
+    """Return how many collectors keep the learner busy: about a quarter of the cores, as environments have threads too."""
+    return max(1, min(num_envs // _ENVIRONMENTS_PER_COLLECTOR, (os.cpu_count() or 1) // 4))
+
+
+def _shares(total: int, parts: int) -> list[int]:
+    each, rest = divmod(total, parts)
+    return [each + (index < rest) for index in range(parts)]
+
+
+def _children(seed: np.random.SeedSequence, count: int) -> list[np.random.SeedSequence]:
+    return [np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 1, index)) for index in range(count)]
