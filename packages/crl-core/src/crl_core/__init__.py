@@ -71,9 +71,7 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version  # only who asks for the version pays for it
-
-        value: Any = version("crl-core")
+        value: Any = importlib.import_module("importlib.metadata").version("crl-core")
     elif name in _MODULES:
         value = getattr(importlib.import_module(_MODULES[name]), name)
     else:

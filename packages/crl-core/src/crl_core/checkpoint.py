@@ -1,8 +1,8 @@
 """Checkpoints: written whole or not at all.
 
 A checkpoint is a directory with `policy.pt`, tensors and plain containers that load with `weights_only=True`, and
-`state.json`, the rest. It is written under a temporary name, brought onto the disk and renamed, so that a directory with a
-final name is complete whatever happened.
+`state.json`, the rest. It is written under a temporary name, brought onto the disk and renamed, so that a directory
+with a final name is complete whatever happened.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def save_checkpoint(directory: Path, name: str, checkpoint: Checkpoint) -> Path:
         _sync_directory(directory)
     except OSError as error:
         raise RunDirectoryError(
-            f"the checkpoint {final} cannot be written: {error}. The last complete one is still there; make room or mend "
-            "the disk, then resume the run."
+            f"the checkpoint {final} cannot be written: {error}. The last complete one is still there; make room "
+            "or mend the disk, then resume the run."
         ) from error
     for old in resumable_checkpoints(directory)[_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)

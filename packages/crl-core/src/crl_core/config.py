@@ -6,9 +6,10 @@ policy's own config, and validated the same way wherever its value comes from.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Collection, Mapping
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -27,19 +28,7 @@ class Settings(BaseModel):
         """Read what a command line can only give as text, before the field's own type checks it."""
         if not isinstance(value, str) or info.field_name is None:
             return value
-        wanted = _plain_types(cls.model_fields[info.field_name].annotation)
-        if type(None) in wanted and value.lower() in {"none", "null"}:
-            return None
-        if str in wanted:
-            return value
-        if int in wanted:
-            return _integer(value)
-        if any(isinstance(each, type) and issubclass(each, Collection) for each in wanted):
-            try:
-                return json.loads(value)
-            except json.JSONDecodeError:
-                return value
-        return value
+        return _read(value, _plain_types(cls.model_fields[info.field_name].annotation))
 
 
 class PolicyConfig(Settings):
@@ -80,7 +69,7 @@ class PolicyConfig(Settings):
 
 
 class RunConfig(Settings):
-    """The settings every run has, whatever its policy. Their names are reserved: no policy may have a setting of one."""
+    """The settings every run has, whatever its policy. Their names are reserved: no policy may use one."""
 
     policy: str = Field(description="The policy to train; `crl list policies` shows what is installed.")
     experiment: str = Field(description="The experiment to train on; `crl list experiments` shows what is installed.")
@@ -125,6 +114,20 @@ def _plain_types(annotation: Any) -> set[Any]:
     if isinstance(origin, type) and origin is not UnionType:
         return {origin}
     return set().union(*(_plain_types(argument) for argument in get_args(annotation)))
+
+
+def _read(text: str, wanted: set[Any]) -> object:
+    """Read text as one of the wanted types, or leave it for the field to judge."""
+    if NoneType in wanted and text.lower() in {"none", "null"}:
+        return None
+    if str in wanted:
+        return text
+    if int in wanted:
+        return _integer(text)
+    if any(isinstance(each, type) and issubclass(each, Collection) for each in wanted):
+        with contextlib.suppress(json.JSONDecodeError):
+            return json.loads(text)
+    return text
 
 
 def _integer(text: str) -> object:

@@ -21,7 +21,9 @@ def select_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (AssertionError, NotImplementedError, RuntimeError) as error:
-        raise DeviceError(f"--device: '{name}' is not there on this machine; here are: {', '.join(_available())}.") from error
+        raise DeviceError(
+            f"--device: '{name}' is not there on this machine; here are: {', '.join(_available())}."
+        ) from error
     return device
 
 

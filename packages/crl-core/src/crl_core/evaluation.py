@@ -40,7 +40,8 @@ class EvaluationProgress:
 def episode_quotas(num_episodes: int, num_envs: int) -> list[int]:
     """Return how many episodes each environment plays.
 
-    The quotas are fixed beforehand: taking the first episodes to end, from whichever environment, would favour short ones.
+    The quotas are fixed beforehand: taking the first episodes to end, from whichever environment, would favour short
+    ones.
     """
     each, rest = divmod(num_episodes, num_envs)
     return [each + (index < rest) for index in range(num_envs)]

@@ -19,13 +19,15 @@ __all__ = ["Experiment"]
 class Experiment(BaseModel):
     """What is held the same across policies: tasks, their order, their budgets and when they are evaluated.
 
-    All tasks share one observation space, and one action space per `action_space_id`. Action spaces are all Discrete, of
-    any sizes, or one Box common to all tasks.
+    All tasks share one observation space, and one action space per `action_space_id`. Action spaces are all Discrete,
+    of any sizes, or one Box common to all tasks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tasks: tuple[SerializeAsAny[Task], ...] = Field(min_length=1, description="The tasks, in the order they are trained.")
+    tasks: tuple[SerializeAsAny[Task], ...] = Field(
+        min_length=1, description="The tasks, in the order they are trained."
+    )
     cycle_count: int = Field(1, ge=1, description="Walks through the tasks.")
     continual_testing_freq: int | None = Field(
         None, ge=1, description="Steps between two evaluations; None evaluates only at the start and at task ends."

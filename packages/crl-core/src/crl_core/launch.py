@@ -1,4 +1,4 @@
-"""`launch`: makes the run directory and runs a plan in it, with everything that watches and everything that can end it."""
+"""`launch`: makes the run directory and runs a plan in it, watched, and ended on request."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def launch(plan: RunPlan, console: Console) -> None:
         _log.info("run directory: %s", plan.directory)
         _log.info("device: %s, seed: %d", plan.device, plan.config.seed)
         progress = ProgressObserver(console, plan.experiment)
-        observers = Observers(
-            [JsonlObserver(plan.directory), TensorBoardObserver(plan.directory), summary, progress]
-        )
+        observers = Observers([JsonlObserver(plan.directory), TensorBoardObserver(plan.directory), summary, progress])
         where: dict[str, Any] = {}
         try:
             run = Run(plan, observers, status, stop)

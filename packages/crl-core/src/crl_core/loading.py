@@ -22,7 +22,7 @@ from crl_core.errors import PluginError, did_you_mean
 from crl_core.hookspecs import ENTRY_POINT_GROUP, PROJECT
 from crl_core.specs import CommandSpec, ExperimentSpec, PolicySpec, RunnerSpec, Spec, TaskTypeSpec
 
-__all__ = ["HOOKS", "RESERVED_COMMANDS", "Plugin", "load_plugins", "same_distribution"]
+__all__ = ["HOOKS", "RESERVED_COMMANDS", "Plugin", "load_plugins", "same_distribution", "same_name"]
 
 HOOKS: dict[str, type[Spec]] = {
     "crl_policies": PolicySpec,
@@ -79,12 +79,18 @@ def load_plugins(*, exclude: Collection[str] = ()) -> list[Plugin]:
     Args:
         exclude: distributions to leave out, as `same_distribution` spells them; these are not imported.
     """
-    return [_load(plugin, entry, exclude) for plugin, entry in _installed()]
+    found = sorted(_installed(), key=lambda each: (each[0].distribution, each[0].entry_point))
+    return [_load(plugin, entry, exclude) for plugin, entry in found]
 
 
 def same_distribution(name: str) -> str:
     """Return the one spelling of a distribution's name: `Crl_Core` and `crl-core` are the same."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def same_name(name: str) -> str:
+    """Return the one spelling of a registered name, in which `-` and `_` are alike."""
+    return name.replace("_", "-")
 
 
 def _installed() -> Iterator[tuple[Plugin, EntryPoint]]:
@@ -108,7 +114,7 @@ def _installed() -> Iterator[tuple[Plugin, EntryPoint]]:
             plugin = Plugin(distribution=name, version=version, entry_point="", value="")
             yield _broken(plugin, error), EntryPoint("", "", ENTRY_POINT_GROUP)
             continue
-        for entry in sorted(entries, key=lambda each: each.name):
+        for entry in entries:
             yield Plugin(distribution=name, version=version, entry_point=entry.name, value=entry.value), entry
 
 
@@ -126,7 +132,9 @@ def _load(plugin: Plugin, entry: EntryPoint, exclude: Collection[str]) -> Plugin
     if same_distribution(plugin.distribution) in exclude:
         return replace(plugin, state="excluded", error="left out by --no-plugin or CRL_NO_PLUGIN")
     if entry.group != ENTRY_POINT_GROUP:
-        error = f"it is made for '{entry.group}', and this crl-core reads '{ENTRY_POINT_GROUP}'; install versions that match"
+        error = (
+            f"made for '{entry.group}', while this crl-core reads '{ENTRY_POINT_GROUP}'; install versions that match"
+        )
         return replace(plugin, state="incompatible", error=error)
     started = time.perf_counter()
     try:
@@ -191,7 +199,7 @@ def _checked(hook: str, kind: type[Spec], result: object) -> list[Spec]:
             raise PluginError(f"{hook} yielded {_a(spec)}, which is no {kind.__name__}")
         if isinstance(spec, CommandSpec) and spec.name in RESERVED_COMMANDS:
             raise PluginError(f"it offers the command '{spec.name}', which is crl's own; give it another name")
-    repeated = [name for name, count in Counter(spec.name for spec in specs).items() if count > 1]
+    repeated = [name for name, count in Counter(same_name(spec.name) for spec in specs).items() if count > 1]
     if repeated:
         raise PluginError(f"{hook} yielded the name '{repeated[0]}' twice")
     return specs

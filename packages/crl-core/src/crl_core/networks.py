@@ -5,6 +5,7 @@ Letters in shapes: B batch, C channels, H height, W width, F features.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -37,7 +38,8 @@ def mask_logits(logits: Tensor, num_actions: Tensor) -> Tensor:
 class NatureCnn(nn.Module):
     """The convolutional network of Mnih et al. (2015), `[B, C, H, W]` in [0, 1] to `[B, 512]`.
 
-    `width` multiplies the channels of the first convolution; the next two have twice as many as that, as in the original.
+    `width` multiplies the channels of the first convolution; the next two have twice as many as that, as in the
+    original.
     """
 
     def __init__(self, shape: tuple[int, ...], *, width: int = 1, features: int = 512) -> None:
@@ -68,7 +70,7 @@ class ResidualCnn(nn.Module):
         """Make a network for images of `shape` (C, H, W)."""
         super().__init__()
         channels = (shape[0], 16, 32, 32)
-        sections = [_ResidualSection(into, out) for into, out in zip(channels, channels[1:], strict=False)]
+        sections = [_ResidualSection(into, out) for into, out in itertools.pairwise(channels)]
         self.convolutions = nn.Sequential(*sections, nn.ReLU(), nn.Flatten())
         self.linear = nn.Linear(_output_size(self.convolutions, shape), features)
         self.num_features = features

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Generic, TypeVar
 
 from crl_core.errors import PluginError, UnknownNameError, did_you_mean
-from crl_core.loading import Plugin, load_plugins, same_distribution
+from crl_core.loading import Plugin, load_plugins, same_distribution, same_name
 from crl_core.specs import CommandSpec, ExperimentSpec, PolicySpec, RunnerSpec, Spec, TaskTypeSpec
 
 __all__ = ["FIRST_PARTY", "Plugin", "Registered", "Registry", "discover", "excluded_distributions", "registry"]
@@ -78,8 +78,8 @@ class Registered(Generic[SpecT]):
 class Registry:
     """Everything the installed plugins register, by kind.
 
-    A lookup takes a `name`, in which `-` and `_` are alike, or `distribution/name`. It raises `UnknownNameError` for a name
-    nobody offers, and `PluginError` for one that several distributions offer.
+    A lookup takes a `name`, in which `-` and `_` are alike, or `distribution/name`. It raises `UnknownNameError` for a
+    name nobody offers, and `PluginError` for one that several distributions offer.
     """
 
     def __init__(self, plugins: Iterable[Plugin]) -> None:
@@ -128,13 +128,13 @@ class Registry:
 
     def _all(self, kind: type[SpecT]) -> list[Registered[SpecT]]:
         found = [(plugin, spec) for plugin in self.plugins for spec in plugin.specs if isinstance(spec, kind)]
-        offers = Counter(_same(spec.name) for _, spec in found)
+        offers = Counter(same_name(spec.name) for _, spec in found)
         registered = [
             Registered(
                 spec=spec,
                 distribution=plugin.distribution,
                 version=plugin.version,
-                ambiguous=offers[_same(spec.name)] > 1,
+                ambiguous=offers[same_name(spec.name)] > 1,
             )
             for plugin, spec in found
         ]
@@ -146,7 +146,7 @@ class Registry:
         matches = [
             each
             for each in known
-            if _same(each.spec.name) == _same(own_name)
+            if same_name(each.spec.name) == same_name(own_name)
             and (not distribution or same_distribution(each.distribution) == same_distribution(distribution))
         ]
         if not matches:
@@ -169,7 +169,7 @@ class Registry:
 
     def _first_party_hint(self, kind: type[Spec], name: str) -> str:
         for pattern, distribution in FIRST_PARTY[kind].items():
-            if not fnmatchcase(_same(name), pattern):
+            if not fnmatchcase(same_name(name), pattern):
                 continue
             if distribution is None:
                 return " It belongs to the original system and is not available here yet."
@@ -215,7 +215,3 @@ def registry() -> Registry:
 def excluded_distributions() -> list[str]:
     """Return the distributions that CRL_NO_PLUGIN leaves out; it is a variable so that worker processes inherit it."""
     return [name.strip() for name in os.environ.get("CRL_NO_PLUGIN", "").split(",") if name.strip()]
-
-
-def _same(name: str) -> str:
-    return name.replace("_", "-")

@@ -105,7 +105,8 @@ class Workspace:
 class Policy(ABC, Generic[ConfigT]):
     """An algorithm: how it acts, how it learns, and the state that takes.
 
-    A subclass's constructor must pass all its arguments on, set `self.network`, and make no directory, process or thread.
+    A subclass's constructor must pass all its arguments on, set `self.network`, and make no directory, process or
+    thread.
 
     Attributes:
         config: the policy's settings.
@@ -148,7 +149,9 @@ class Policy(ABC, Generic[ConfigT]):
         self.generator = torch.Generator(device).manual_seed(seed)
 
     @classmethod
-    def prepare(cls, config: ConfigT, *, observation_space: gymnasium.Space[Any], total_steps: int, directory: Path) -> ConfigT:
+    def prepare(
+        cls, config: ConfigT, *, observation_space: gymnasium.Space[Any], total_steps: int, directory: Path
+    ) -> ConfigT:
         """Check the settings against this machine before anything is written; return them, adjusted if need be.
 
         Args:
@@ -206,7 +209,7 @@ class Policy(ABC, Generic[ConfigT]):
         return int(space.n) if isinstance(space, Discrete) else 0
 
     def acting_copy(self, *, seed: int) -> Self:
-        """Return what a thread, a process or an evaluation acts with: own weights, own generator, nothing for training."""
+        """Return what a thread, a process or an evaluation acts with: own weights and generator, no optimizer."""
         clone = copy.copy(self)
         for name in self.training_only:
             clone.__dict__.pop(name, None)

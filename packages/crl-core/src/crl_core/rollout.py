@@ -2,18 +2,18 @@
 
 Letters in shapes: T steps, N columns (one environment each), A actions.
 
-Row t: in `observations[t]` the policy, with `extras[...][t]` computed from that same observation, took `actions[t]`, got
-`rewards[t]` and saw `observations[t + 1]`.
+Row t: in `observations[t]` the policy, with `extras[...][t]` computed from that same observation, took `actions[t]`,
+got `rewards[t]` and saw `observations[t + 1]`.
 
-Ends of episodes. With next-step autoreset `observations[t + 1]` at an end is the episode's true last observation, and row
-t + 1 is the reset: its action is ignored, its reward is 0, and it is not `valid`. Invalid rows are neither counted nor
-learned from, and a recursion over time must be cut there, not only masked.
+Ends of episodes. With next-step autoreset `observations[t + 1]` at an end is the episode's true last observation, and
+row t + 1 is the reset: its action is ignored, its reward is 0, and it is not `valid`. Invalid rows are neither
+counted nor learned from, and a recursion over time must be cut there, not only masked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -96,13 +96,12 @@ class Rollout:
         """Return the rollout with every tensor on a device; on that device already, it is returned as it is."""
         if self.rewards.device == device:
             return self
-        moved = {
-            field.name: value.to(device, non_blocking=True)
-            for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
-        }
-        extras = {name: value.to(device, non_blocking=True) for name, value in self.extras.items()}
-        return replace(self, extras=extras, **moved)
+        names = (*_TIME_MAJOR, "num_actions", "policy_version")
+        return Rollout(
+            **{name: getattr(self, name).to(device, non_blocking=True) for name in names},
+            extras={name: value.to(device, non_blocking=True) for name, value in self.extras.items()},
+            task_id=self.task_id,
+        )
 
 
 _TIME_MAJOR = (

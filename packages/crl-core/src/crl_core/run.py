@@ -119,8 +119,8 @@ class Run:
             if not math.isfinite(value):
                 task = self._plan.experiment.tasks[progress.task].id
                 raise TrainingError(
-                    f"{name} is {value} at step {progress.total_steps:,} of task '{task}'. The last checkpoint is good; "
-                    "a smaller learning rate or reward clipping often helps."
+                    f"{name} is {value} at step {progress.total_steps:,} of task '{task}'. The last checkpoint "
+                    "is good; a smaller learning rate or reward clipping often helps."
                 )
         self._training_log.add({**data.logs, **metrics}, data.episodes)
         self._observer.collected(progress, data.episodes)
@@ -135,7 +135,7 @@ class Run:
         self._observer.metrics(self._moment(), self._training_log.take(progress.total_steps, progress.task))
 
     def _save_and_evaluate(self) -> None:
-        """Do what is due. The evaluation comes first, so that no checkpoint splits one, except before the first step."""
+        """Do what is due: the evaluation first, so that no checkpoint splits one, but for the one at step 0."""
         if self._schedule.total_steps == 0 and self._schedule.save_due():
             self._save()
         if self._schedule.evaluation_due():

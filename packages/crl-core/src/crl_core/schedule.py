@@ -1,9 +1,10 @@
-"""`Schedule`: where a run stands in its experiment, and what is due there. All of it survives in a checkpoint as JSON."""
+"""`Schedule`: where a run stands in its experiment, and what is due there; it survives in checkpoints as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from crl_core.experiment import Experiment
 from crl_core.policy import TrainingProgress
@@ -31,7 +32,7 @@ class Visit:
 
 @dataclass
 class _Position:
-    """The counters. `visit` counts the visits finished, `segment` the starts of training, `evaluations` the evaluations."""
+    """The counters: `visit` of visits finished, `segment` of starts of training, `evaluations` of evaluations."""
 
     visit: int = 0
     task_steps: int = 0
@@ -98,7 +99,7 @@ class Schedule:
         )
 
     def evaluation_due(self) -> bool:
-        """Whether an evaluation is due: before the first step, every `continual_testing_freq` steps, at a task's end."""
+        """Whether an evaluation is due: before the first step, every `continual_testing_freq` steps, at task ends."""
         position = self._position
         if position.evaluated_at == position.total_steps:
             return False
@@ -142,11 +143,11 @@ class Schedule:
         """Steps of the whole run so far."""
         return self._position.total_steps
 
-    def state_dict(self) -> dict[str, int | bool]:
+    def state_dict(self) -> dict[str, Any]:
         """Return the counters, for a checkpoint."""
         return asdict(self._position)
 
-    def load_state_dict(self, state: Mapping[str, int | bool]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the counters of a checkpoint."""
         self._position = _Position(**state)
 

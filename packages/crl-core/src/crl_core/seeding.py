@@ -11,14 +11,16 @@ __all__ = ["Purpose", "environment_seeds", "seed_sequence", "torch_seed"]
 
 
 class Purpose(IntEnum):
-    """What a random stream is for; streams of different purpose never meet. The numbers are part of a run's identity."""
+    """What a random stream is for; streams of different purpose never meet. A run depends on these numbers."""
 
     POLICY = 0
     TRAINING = 1
     EVALUATION = 2
 
 
-def seed_sequence(seed: int, purpose: Purpose, *, cycle: int = 0, task: int = 0, segment: int = 0) -> np.random.SeedSequence:
+def seed_sequence(
+    seed: int, purpose: Purpose, *, cycle: int = 0, task: int = 0, segment: int = 0
+) -> np.random.SeedSequence:
     """Return the seed sequence of one use.
 
     Args:
@@ -34,8 +36,8 @@ def seed_sequence(seed: int, purpose: Purpose, *, cycle: int = 0, task: int = 0,
 def environment_seeds(sequence: np.random.SeedSequence, num_envs: int) -> npt.NDArray[np.int32]:
     """Return one seed per environment, `int32 [num_envs]`, none negative.
 
-    An array, because a single integer makes vector environments seed consecutively: runs seeded 0 and 1 would then share
-    all but one of their streams.
+    An array, because a single integer makes vector environments seed consecutively: runs seeded 0 and 1 would then
+    share all but one of their streams.
     """
     return (sequence.generate_state(num_envs, np.uint32) >> np.uint32(1)).astype(np.int32)
 

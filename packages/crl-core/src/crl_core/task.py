@@ -86,8 +86,8 @@ class ImageTask(Task):
     Observations are uint8 `[frame_stack * channels, height, width]`, the newest frame last.
     """
 
-    type: Literal["image"] = "image"  # type: ignore[assignment]  # narrowing a field is how the tag is declared
-    vectorization: Literal["in_process", "processes"] = "in_process"  # type: ignore[assignment]  # as above
+    type: Literal["image"] = "image"
+    vectorization: Literal["in_process", "processes"] = "in_process"
     env: str = Field(description="A registered Gymnasium id, or the 'module:function' of a factory.")
     env_kwargs: Mapping[str, Any] = Field(default_factory=dict, description="What the environment is made with.")
     image_size: tuple[int, int] | None = Field(None, description="Height and width to resize to; None keeps the size.")

@@ -21,8 +21,9 @@ Image = npt.NDArray[np.uint8]
 class Catch(gymnasium.Env[Image, np.int64]):
     """A ball falls one row a step from a random column; the player on the bottom row moves left, stays or moves right.
 
-    The episode ends when the ball reaches the bottom row, with reward 1 for a catch and -1 for a miss. In the mirrored game
-    left is right, which the swapped colours tell: who has learned one game and does not look at the colours loses the other.
+    The episode ends when the ball reaches the bottom row, with reward 1 for a catch and -1 for a miss. In the
+    mirrored game left is right, which the swapped colours tell: who has learned one game and does not look at the
+    colours loses the other.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012  # Gymnasium declares it so

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from crl_core.config import PolicyConfig
 from pydantic import Field, field_validator
+
+from crl_core.config import PolicyConfig
 
 __all__ = ["ImpalaConfig", "atari_preset"]
 
@@ -21,7 +22,7 @@ class ImpalaConfig(PolicyConfig):
         "num_learner_threads": "one learner uses all cores it can get",
         "seconds_between_yields": _NO_YIELDING,
         "pause_actors_during_yield": _NO_YIELDING,
-        "disable_checkpoint": "checkpoints are what makes a run survive; --timesteps-per-save sets how often they are written",
+        "disable_checkpoint": "a run survives by its checkpoints; --timesteps-per-save sets how often they are written",
         "render_freq": "videos of training are not written yet",
     }
 
@@ -32,11 +33,17 @@ class ImpalaConfig(PolicyConfig):
     entropy_cost: float = Field(0.0006, ge=0, description="Weight of the entropy bonus.")
     baseline_cost: float = Field(0.5, ge=0, description="Weight of the value loss, which has a factor 1/2 of its own.")
     discounting: float = Field(0.99, ge=0, le=1, description="Discount factor.")
-    reward_clipping: Literal["abs_one", "none"] = Field("abs_one", description="abs_one clips rewards to [-1, 1] for learning.")
-    normalize_reward: bool = Field(False, description="Divide rewards by their running root mean square, before clipping.")
+    reward_clipping: Literal["abs_one", "none"] = Field(
+        "abs_one", description="abs_one clips rewards to [-1, 1] for learning."
+    )
+    normalize_reward: bool = Field(
+        False, description="Divide rewards by their running root mean square, before clipping."
+    )
     learning_rate: float = Field(0.00048, ge=0, description="Learning rate at the start of a task.")
     optimizer: Literal["rmsprop", "adam"] = Field("rmsprop", description="The optimizer.")
-    use_scheduler: bool = Field(True, description="Whether the learning rate falls linearly to 0 over each task's steps.")
+    use_scheduler: bool = Field(
+        True, description="Whether the learning rate falls linearly to 0 over each task's steps."
+    )
     alpha: float = Field(0.99, ge=0, lt=1, description="RMSProp: smoothing constant.")
     momentum: float = Field(0.0, ge=0, lt=1, description="RMSProp: momentum.")
     epsilon: float = Field(0.01, gt=0, description="RMSProp and Adam: added to the denominator.")
@@ -44,13 +51,14 @@ class ImpalaConfig(PolicyConfig):
     eval_episode_num_parallel: int = Field(10, ge=1, description="Environments that evaluate a task side by side.")
     conv_net_arch: Literal["orig", "8xorig", "32xorig", "impala_res_cnn", "none"] = Field(
         "orig",
-        description="orig: Nature CNN; 8xorig, 32xorig: with 6 and 14 times the channels; impala_res_cnn: residual; none: no "
-        "convolutions.",
+        description="orig: Nature CNN; 8xorig, 32xorig: with 6 and 14 times the channels; impala_res_cnn: residual; "
+        "none: no convolutions.",
     )
     sep_critic_conv_net: bool = Field(False, description="Whether the value has an encoder of its own.")
     baseline_extended_arch: bool = Field(False, description="Whether the value head has two hidden layers of 32 units.")
     baseline_includes_uncertainty: bool = Field(
-        False, description="Whether the value head has a second output, untrained here, for policies that build on IMPALA."
+        False,
+        description="Whether the value head has a second output, untrained here, for policies that build on IMPALA.",
     )
     use_lstm: bool = Field(False, description="Recurrent networks; not supported yet, so only false.")
     no_eval_mode: bool = Field(False, description="Whether evaluation samples actions instead of taking the likeliest.")

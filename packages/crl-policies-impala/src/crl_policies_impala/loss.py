@@ -53,7 +53,8 @@ def vtrace(
         delta_s = rho_s (r_s + gamma_s V(x_{s+1}) - V(x_s))
 
     with rho_s = min(rho_clip, pi/mu) and c_s = min(c_clip, pi/mu). A terminated row has gamma_s = 0. A truncated one
-    bootstraps from V(x_{s+1}) and carries nothing back from beyond. A reset row has rho_s = c_s = 0, so that nothing crosses
+    bootstraps from V(x_{s+1}) and carries nothing back from beyond. A reset row has rho_s = c_s = 0, so that nothing
+    crosses
     it: the targets are those of the separate episodes.
 
     Args:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import torch
-from crl_core.networks import make_encoder, mask_logits
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crl_core.networks import make_encoder, mask_logits
 from crl_policies_impala.config import ImpalaConfig
 
 __all__ = ["ImpalaNetwork", "NetworkOutput"]
@@ -91,13 +91,17 @@ class ImpalaNetwork(nn.Module):
             dim=1,
         )
         core = torch.cat([self._encode(self.encoder, inputs), last], dim=1)
-        critic = core if self.critic_encoder is None else torch.cat([self._encode(self.critic_encoder, inputs), last], dim=1)
+        critic = (
+            core if self.critic_encoder is None else torch.cat([self._encode(self.critic_encoder, inputs), last], dim=1)
+        )
         baseline = self.baseline(critic)
         uncertainty = baseline[:, 1] if baseline.shape[1] > 1 else None
         return NetworkOutput(mask_logits(self.policy(core), num_actions), baseline[:, 0], uncertainty)
 
     def _encode(self, encoder: nn.Module, inputs: Tensor) -> Tensor:
-        with torch.autocast(inputs.device.type, self.convolution_dtype, enabled=self.convolution_dtype != torch.float32):
+        with torch.autocast(
+            inputs.device.type, self.convolution_dtype, enabled=self.convolution_dtype != torch.float32
+        ):
             features: Tensor = encoder(inputs)
         return features.to(torch.float32)
 

@@ -1,4 +1,4 @@
-"""`ImpalaPolicy`: acts by sampling, learns by V-trace actor-critic. Policies that build on it add to its batch and its loss.
+"""`ImpalaPolicy`: acts by sampling, learns by V-trace; policies that build on it add to its batch and its loss.
 
 Letters in shapes: T steps, N columns, A actions.
 """
@@ -12,14 +12,14 @@ from typing import Any, NamedTuple, TypeVar
 
 import gymnasium
 import torch
+from gymnasium.spaces import Discrete
+from torch import Tensor, nn
+
 from crl_core.devices import convolution_dtype
 from crl_core.errors import ExperimentError
 from crl_core.policy import Policy, TimestepData, TrainingProgress, Workspace
 from crl_core.rollout import Rollout
 from crl_core.task import Task
-from gymnasium.spaces import Discrete
-from torch import Tensor, nn
-
 from crl_policies_impala.config import ImpalaConfig
 from crl_policies_impala.loss import baseline_loss, entropy_loss, log_prob, policy_gradient_loss, vtrace
 from crl_policies_impala.network import ImpalaNetwork, NetworkOutput
@@ -82,7 +82,7 @@ class ImpalaPolicy(Policy[ConfigT]):
                 _largest_action_space(action_spaces),
                 convolution_dtype=convolution_dtype(config.precision, device),
             )
-        self.network.to(device, memory_format=torch.channels_last)
+        self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
         self.optimizer = self._make_optimizer()
         self._reward_scale = _RunningScale()
 
@@ -163,7 +163,7 @@ class ImpalaPolicy(Policy[ConfigT]):
         batch = self.augment(new).to(self.device)
         losses = self._losses(batch)
         self.optimizer.zero_grad(set_to_none=True)
-        losses["loss/total"].backward()
+        torch.autograd.backward(losses["loss/total"])
         losses["gradient_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_norm_clipping)
         self.optimizer.step()
         names = list(losses)
@@ -211,7 +211,10 @@ class ImpalaPolicy(Policy[ConfigT]):
             batch.last_rewards.flatten(),
             batch.num_actions.expand(shape).flatten(),
         )
-        return NetworkOutput(*(each if each is None else each.unflatten(0, shape) for each in outputs))
+        logits, values, uncertainty = outputs
+        return NetworkOutput(
+            logits.view(*shape, -1), values.view(shape), None if uncertainty is None else uncertainty.view(shape)
+        )
 
     def _learning_rewards(self, rewards: Tensor) -> Tensor:
         if self.config.normalize_reward:
@@ -266,5 +269,7 @@ class _RunningScale:
 def _largest_action_space(action_spaces: Mapping[int | str, gymnasium.Space[Any]]) -> int:
     sizes = [int(space.n) for space in action_spaces.values() if isinstance(space, Discrete)]
     if len(sizes) != len(action_spaces):
-        raise ExperimentError("IMPALA needs Discrete actions, but this experiment has continuous ones; try another policy")
+        raise ExperimentError(
+            "IMPALA needs Discrete actions, but this experiment has continuous ones; try another policy"
+        )
     return max(sizes)

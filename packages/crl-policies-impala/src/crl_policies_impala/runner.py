@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
+
 from crl_core.errors import EnvironmentFailure
 from crl_core.policy import Policy
 from crl_core.rollout import Rollout
@@ -19,7 +21,6 @@ from crl_core.runners.batch import BatchRunner
 from crl_core.runners.collector import UnrollCollector
 from crl_core.seeding import torch_seed
 from crl_core.task import Task
-from torch import nn
 
 __all__ = ["PipelinedRunner"]
 
@@ -47,10 +48,11 @@ class _Stopped(Exception):  # noqa: N818  # not an error: the runner is being cl
 class PipelinedRunner(BatchRunner):
     """Collects in background threads, each with its share of the environments, while the policy learns.
 
-    `collect_data` hands over one rollout of exactly `batch_size` columns of T steps, collected with weights a few updates
-    old; `policy_version` says how old, and the lag is logged. A short bounded queue holds collectors back when the learner
-    is slower. Choose it for policies that correct for the lag, as V-trace does. It costs one thread per collector, a copy of
-    the network per update, and the order of columns depends on timing, so that runs are not reproducible.
+    `collect_data` hands over one rollout of exactly `batch_size` columns of T steps, collected with weights a few
+    updates old; `policy_version` says how old, and the lag is logged. A short bounded queue holds collectors back
+    when the learner is slower. Choose it for policies that correct for the lag, as V-trace does. It costs one thread
+    per collector, a copy of the network per update, and the order of columns depends on timing, so that runs are not
+    reproducible.
     """
 
     def __init__(
@@ -168,7 +170,7 @@ class PipelinedRunner(BatchRunner):
                 self._put(_Collected(*collector.collect(policy_version=version)))
         except _Stopped:
             pass
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # nothing may be lost in a thread
             self._failure = error  # the learner's thread raises it
         finally:
             if collector is not None:
@@ -185,7 +187,7 @@ class PipelinedRunner(BatchRunner):
 
 
 def _num_collectors(num_envs: int) -> int:
-    """Return how many collectors keep the learner busy: about a quarter of the cores, as environments have threads too."""
+    """Return how many collectors there are: one for four cores, as environments have threads of their own."""
     return max(1, min(num_envs // _ENVIRONMENTS_PER_COLLECTOR, (os.cpu_count() or 1) // 4))
 
 

@@ -17,8 +17,8 @@ __all__ = ["JsonlObserver"]
 class JsonlObserver(Observer):
     """Writes rows `{"step", "cycle", "task", "name", "value"}`.
 
-    What the same seed gives again goes to metrics.jsonl, so that the files of two such runs are equal byte for byte; the
-    rest goes to timing.jsonl.
+    What the same seed gives again goes to metrics.jsonl, so that the files of two such runs are equal byte for byte;
+    the rest goes to timing.jsonl.
     """
 
     def __init__(self, directory: Path) -> None:

@@ -23,12 +23,12 @@ class TensorBoardObserver(Observer):
             purge_after: hide what an earlier process logged after this step; None when nothing was.
         """
         purge_step = None if purge_after is None else purge_after + 1
-        self._writer = SummaryWriter(str(directory), purge_step=purge_step)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(directory), purge_step=purge_step)
 
     def metrics(self, at: Moment, values: Mapping[str, float]) -> None:
         """Write scalars."""
         for name, value in values.items():
-            self._writer.add_scalar(name, value, at.step)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, at.step)
 
     def timings(self, at: Moment, values: Mapping[str, float]) -> None:
         """Write scalars."""
@@ -36,9 +36,9 @@ class TensorBoardObserver(Observer):
 
     def flush(self) -> dict[str, int]:
         """Bring the events onto the disk."""
-        self._writer.flush()  # type: ignore[no-untyped-call]
+        self._writer.flush()
         return {}
 
     def close(self) -> None:
         """Close the event file."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()

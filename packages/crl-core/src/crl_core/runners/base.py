@@ -62,9 +62,7 @@ class EnvironmentRunner(ABC):
     num_envs: int
     dropped_steps: int = 0
 
-    def __init__(
-        self, policy: Policy[Any], task: Task, *, seed: np.random.SeedSequence, eval_mode: bool
-    ) -> None:
+    def __init__(self, policy: Policy[Any], task: Task, *, seed: np.random.SeedSequence, eval_mode: bool) -> None:
         """Make a runner. A subclass adds what it needs to know from the policy (`Policy.runner_options`) as keywords.
 
         Args:

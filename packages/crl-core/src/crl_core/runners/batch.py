@@ -19,9 +19,9 @@ __all__ = ["BatchRunner"]
 class BatchRunner(EnvironmentRunner):
     """Steps N environments together, acting and learning in turns.
 
-    `collect_data` hands over one rollout of N columns and T steps; each continues where the one before stopped. Choose it
-    when environments are about equally fast and learning must see the newest policy. It costs no thread and no process;
-    nothing overlaps.
+    `collect_data` hands over one rollout of N columns and T steps; each continues where the one before stopped.
+    Choose it when environments are about equally fast and learning must see the newest policy. It costs no thread and
+    no process; nothing overlaps.
     """
 
     def __init__(
@@ -77,9 +77,7 @@ class BatchRunner(EnvironmentRunner):
 
     def _evaluate(self) -> CollectedData:
         if self._loop is None:
-            self._loop = EnvironmentLoop(
-                self.policy, self.task, seed=self.seed, num_envs=self.num_envs, eval_mode=True
-            )
+            self._loop = EnvironmentLoop(self.policy, self.task, seed=self.seed, num_envs=self.num_envs, eval_mode=True)
         episodes: list[Episode] = []
         steps = 0
         for _ in range(self.num_steps):

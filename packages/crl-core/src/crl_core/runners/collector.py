@@ -79,9 +79,7 @@ class UnrollCollector:
             valid=~torch.stack([step.is_reset for step in steps]),
             last_actions=torch.stack([first_actions, *last_actions]),
             last_rewards=torch.stack([first_rewards, *last_rewards]),
-            extras={
-                name: torch.stack([getattr(step.data, name) for step in steps]) for name in steps[0].data.extras()
-            },
+            extras={name: torch.stack([getattr(step.data, name) for step in steps]) for name in steps[0].data.extras()},
             task_id=(self._task.id,) * self._num_envs,
             num_actions=self._num_actions,
             policy_version=torch.full((self._num_envs,), policy_version, dtype=torch.int64),

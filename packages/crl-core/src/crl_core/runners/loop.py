@@ -87,7 +87,9 @@ class EnvironmentLoop:
         data.is_reset = torch.from_numpy(is_reset)
         self.last_data = data
         episodes = self._count(rewards, is_reset, episode_over)
-        return Step(data, data.rewards, data.is_reset, torch.from_numpy(terminated), torch.from_numpy(truncated), episodes)
+        return Step(
+            data, data.rewards, data.is_reset, torch.from_numpy(terminated), torch.from_numpy(truncated), episodes
+        )
 
     def close(self) -> None:
         """Close the environments."""
