@@ -61,7 +61,7 @@ class ReplayError(CrlError):
     """A replay store that is missing, foreign, corrupt, or does not fit on its disk."""
 
 
-class EnvironmentFailure(CrlError):
+class EnvironmentFailure(CrlError):  # noqa: N818  # the environment's failure, not ours
     """An environment that raised, died or hung while it was being stepped."""
 
 

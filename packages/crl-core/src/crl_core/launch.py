@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from crl_core.logs import logging_to
+from crl_core.logs import RunLog
 from crl_core.observers.base import Observers
 from crl_core.observers.jsonl import JsonlObserver
 from crl_core.observers.progress import ProgressObserver
@@ -23,8 +23,13 @@ __all__ = ["launch"]
 _log = logging.getLogger(__name__)
 
 
-def launch(plan: RunPlan, console: Console) -> None:
+def launch(plan: RunPlan, console: Console, log: RunLog) -> None:
     """Run a plan.
+
+    Args:
+        plan: what to run; its directory is made.
+        console: where progress is shown.
+        log: what log.txt is added to.
 
     Raises:
         Interrupted: the user asked the run to end; it was saved.
@@ -33,7 +38,8 @@ def launch(plan: RunPlan, console: Console) -> None:
     create_run_directory(plan.directory, plan.record())
     status = Status(plan.directory)
     summary = ReturnsSummary(plan.experiment)
-    with StopRequest() as stop, logging_to(console, plan.directory / "log.txt"):
+    log.write_to(plan.directory / "log.txt")
+    with StopRequest() as stop:
         _log.info("run directory: %s", plan.directory)
         _log.info("device: %s, seed: %d", plan.device, plan.config.seed)
         progress = ProgressObserver(console, plan.experiment)

@@ -2,14 +2,66 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 
-__all__ = ["logging_to"]
+__all__ = ["RunLog"]
+
+
+class RunLog:
+    """Sends log records to a console while the context lasts, and to a file from the first record on.
+
+    The file lies in the run directory, which is made only when everything about the run is known to be good; what was
+    said before that is written to it then.
+    """
+
+    def __init__(self, console: Console) -> None:
+        """Log to `console`."""
+        self._console_handler = _ConsoleHandler(console)
+        self._earlier = _Keeper()
+        self._file_handler: logging.FileHandler | None = None
+        self._level = logging.NOTSET
+
+    def write_to(self, path: Path) -> None:
+        """Write to a file too, first of all what was logged so far."""
+        self._file_handler = logging.FileHandler(path, encoding="utf-8")
+        self._file_handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        for record in self._earlier.records:
+            self._file_handler.handle(record)
+        self._remove(self._earlier)
+        self._add(self._file_handler)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        root = logging.getLogger()
+        self._level = root.level
+        root.setLevel(logging.INFO)
+        self._add(self._console_handler)
+        self._add(self._earlier)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave logging as it was."""
+        for handler in (self._console_handler, self._earlier, self._file_handler):
+            if handler is not None:
+                self._remove(handler)
+                handler.close()
+        logging.getLogger().setLevel(self._level)
+
+    @staticmethod
+    def _add(handler: logging.Handler) -> None:
+        handler.addFilter(_of_interest)
+        logging.getLogger().addHandler(handler)
+
+    @staticmethod
+    def _remove(handler: logging.Handler) -> None:
+        logging.getLogger().removeHandler(handler)
 
 
 class _ConsoleHandler(logging.Handler):
@@ -19,32 +71,21 @@ class _ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         style = "yellow" if record.levelno >= logging.WARNING else None
-        self._console.print(self.format(record), style=style, markup=False, highlight=False, soft_wrap=True)
+        prefix = "warning: " if record.levelno >= logging.WARNING else ""
+        self._console.print(prefix + self.format(record), style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+class _Keeper(logging.Handler):
+    """Keeps records for a file that is not there yet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
 
 
 def _of_interest(record: logging.LogRecord) -> bool:
     """Keep what our packages and plugins say, and only the warnings of other libraries."""
     return record.levelno >= logging.WARNING or record.name.startswith("crl")
-
-
-@contextlib.contextmanager
-def logging_to(console: Console, file: Path | None = None) -> Iterator[None]:
-    """Send log records to `console` and, with a time, to `file` while the context lasts."""
-    root = logging.getLogger()
-    handlers: list[logging.Handler] = [_ConsoleHandler(console)]
-    if file is not None:
-        to_file = logging.FileHandler(file, encoding="utf-8")
-        to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        handlers.append(to_file)
-    level = root.level
-    root.setLevel(logging.INFO)
-    for handler in handlers:
-        handler.addFilter(_of_interest)
-        root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.setLevel(level)
-        for handler in handlers:
-            root.removeHandler(handler)
-            handler.close()

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from crl_core.config import Settings
 from crl_core.errors import ConfigError, did_you_mean
 
-__all__ = ["flag", "setting_name", "validate"]
+__all__ = ["flag", "problems", "setting_name", "summary", "validate"]
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -44,16 +44,24 @@ def validate(model: type[SettingsT], values: Mapping[str, Any], *, source: str =
     Raises:
         ConfigError: names every problem at once, one line each.
     """
+    found = problems(model, values, source=source)
+    if found:
+        raise ConfigError(summary(found, source=source))
+    return model.model_validate({setting_name(name): value for name, value in values.items()})
+
+
+def problems(model: type[Settings], values: Mapping[str, Any], *, source: str = "") -> list[str]:
+    """Return what is wrong with `values` as settings of `model`, one line each; see `validate`."""
     given = {setting_name(name): value for name, value in values.items()}
     try:
-        return model.model_validate(given)
+        model.model_validate(given)
     except ValidationError as error:
         by_setting: dict[str, list[str]] = {}
         for problem in error.errors(include_url=False):
             name = str(problem["loc"][0]) if problem["loc"] else ""
             by_setting.setdefault(name, []).append(_words(model, problem))
-        lines = [_line(name, words, given, source) for name, words in by_setting.items()]
-        raise ConfigError(_message(lines, source)) from error
+        return [_line(name, words, given, source) for name, words in by_setting.items()]
+    return []
 
 
 def setting_name(name: str) -> str:
@@ -89,7 +97,8 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _message(lines: Sequence[str], source: str) -> str:
+def summary(lines: Sequence[str], *, source: str = "") -> str:
+    """Return one message that lists problems, each a line of `problems`."""
     where = f"{source}: " if source else ""
     if len(lines) == 1:
         return where + lines[0]

@@ -134,11 +134,12 @@ class ImpalaPolicy(Policy[ConfigT]):
         """Return the learner batch for the new columns `batch`, with whatever columns a subclass adds behind them."""
         return batch
 
-    def auxiliary_loss(self, batch: Rollout, outputs: NetworkOutput) -> AuxiliaryLoss | None:
+    def auxiliary_loss(self, batch: Rollout, outputs: NetworkOutput, *, num_new: int) -> AuxiliaryLoss | None:
         """Return what a subclass adds to the loss.
 
         Args:
             batch: the learner batch, as `augment` returned it.
+            num_new: how many of its columns, the first ones, are new.
             outputs: the network's outputs for its first T rows: logits `[T, N, A]`, values `[T, N]`.
         """
         return None
@@ -161,7 +162,7 @@ class ImpalaPolicy(Policy[ConfigT]):
         if self.config.normalize_reward:
             self._reward_scale.update(new.rewards[new.valid])
         batch = self.augment(new).to(self.device)
-        losses = self._losses(batch)
+        losses = self._losses(batch, num_new=new.num_columns)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(losses["loss/total"])
         losses["gradient_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_norm_clipping)
@@ -170,7 +171,7 @@ class ImpalaPolicy(Policy[ConfigT]):
         figures = torch.stack([losses[name].detach() for name in names]).tolist()  # one transfer from the device
         return dict(zip(names, figures, strict=True))
 
-    def _losses(self, batch: Rollout) -> dict[str, Tensor]:
+    def _losses(self, batch: Rollout, *, num_new: int) -> dict[str, Tensor]:
         everything = self._evaluate(batch)
         outputs = NetworkOutput(
             everything.policy_logits[:-1],
@@ -196,7 +197,7 @@ class ImpalaPolicy(Policy[ConfigT]):
             "loss/entropy": entropy,
         }
         total = policy_gradient + baseline + entropy
-        auxiliary = self.auxiliary_loss(batch, outputs)
+        auxiliary = self.auxiliary_loss(batch, outputs, num_new=num_new)
         if auxiliary is not None:
             total = total + auxiliary.loss
             losses.update(auxiliary.metrics)

@@ -37,14 +37,14 @@ class SettingOption(click.Option):
         """Make the option `--some-name`, also `--some_name`; one that may be bare means `true` on its own."""
         self.row = row
         self.group = group
+        bare: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if may_be_bare else {}
         super().__init__(
             [row.name, *dict.fromkeys([flag(row.name), f"--{row.name}"])],
             type=click.UNPROCESSED,
-            is_flag=False,
-            flag_value="true" if may_be_bare else None,
             metavar=row.type,
             help=row.meaning,
             hidden=hidden,
+            **bare,
         )
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:

@@ -34,11 +34,12 @@ class SettingsCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse `args` with the options of the policies they name."""
-        ctx.meta[_META] = _options(self.policy_names(args))
+        policies = self.policy_names(args)
+        ctx.meta[_META] = _options(policies)
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            raise ConfigError(self._unknown(ctx, error.option_name)) from error
+            raise ConfigError(self._unknown(ctx, error.option_name, policies)) from error
         names = {option.name for option in _setting_options(ctx)}
         given = {name: ctx.params.pop(name) for name in list(ctx.params) if name in names}
         ctx.params["settings"] = {name: value for name, value in given.items() if isinstance(value, str)}
@@ -65,15 +66,15 @@ class SettingsCommand(click.Command):
                     f"{ctx.command_path} --policy NAME --help shows them; crl list policies, the names."
                 )
 
-    def _unknown(self, ctx: click.Context, given: str) -> str:
+    def _unknown(self, ctx: click.Context, given: str, policies: Sequence[str]) -> str:
         flags = [
             flag(parameter.name or "") for parameter in self.get_params(ctx) if not getattr(parameter, "hidden", False)
         ]
-        groups = {option.group for option in _setting_options(ctx)}
         hint = did_you_mean(flag(given.removeprefix("--")), flags)
-        if not hint and groups == {_RUN_GROUP}:
+        if not hint and not policies:
             hint = " If it is a setting of a policy, name the policy with --policy."
-        return f"there is no option '{given}'.{hint} `{ctx.command_path} --policy NAME --help` shows all."
+        policy = policies[0] if policies else "NAME"
+        return f"there is no option '{given}'.{hint} `{ctx.command_path} --policy {policy} --help` shows all."
 
 
 def _setting_options(ctx: click.Context) -> list[SettingOption]:
