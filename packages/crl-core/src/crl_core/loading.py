@@ -22,7 +22,7 @@ from crl_core.errors import PluginError, did_you_mean
 from crl_core.hookspecs import ENTRY_POINT_GROUP, PROJECT
 from crl_core.specs import CommandSpec, ExperimentSpec, PolicySpec, RunnerSpec, Spec, TaskTypeSpec
 
-__all__ = ["HOOKS", "RESERVED_COMMANDS", "Plugin", "load_plugins", "same_distribution", "same_name"]
+__all__ = ["HOOKS", "RESERVED_COMMANDS", "Plugin", "State", "load_plugins", "same_distribution", "same_name"]
 
 HOOKS: dict[str, type[Spec]] = {
     "crl_policies": PolicySpec,
@@ -100,8 +100,7 @@ def _installed() -> Iterator[tuple[Plugin, EntryPoint]]:
     """
     seen = set()
     for distribution in importlib.metadata.distributions():
-        text = distribution.read_text("entry_points.txt") or ""
-        if _API_FAMILY not in text:
+        if _API_FAMILY not in _entry_points_text(distribution):
             continue
         name, version = _identity(distribution)
         if same_distribution(name) in seen:
@@ -118,6 +117,13 @@ def _installed() -> Iterator[tuple[Plugin, EntryPoint]]:
             yield Plugin(distribution=name, version=version, entry_point=entry.name, value=entry.value), entry
 
 
+def _entry_points_text(distribution: Distribution) -> str:
+    try:
+        return distribution.read_text("entry_points.txt") or ""
+    except (OSError, UnicodeError):
+        return ""  # nobody can tell whether it is a plugin at all
+
+
 def _identity(distribution: Distribution) -> tuple[str, str]:
     try:
         metadata = distribution.metadata
@@ -127,10 +133,10 @@ def _identity(distribution: Distribution) -> tuple[str, str]:
 
 
 def _load(plugin: Plugin, entry: EntryPoint, exclude: Collection[str]) -> Plugin:
+    if same_distribution(plugin.distribution) in exclude:
+        return replace(plugin, state="excluded", error="left out by --no-plugin or CRL_NO_PLUGIN", traceback="")
     if plugin.state != "loaded":
         return plugin
-    if same_distribution(plugin.distribution) in exclude:
-        return replace(plugin, state="excluded", error="left out by --no-plugin or CRL_NO_PLUGIN")
     if entry.group != ENTRY_POINT_GROUP:
         error = (
             f"made for '{entry.group}', while this crl-core reads '{ENTRY_POINT_GROUP}'; install versions that match"

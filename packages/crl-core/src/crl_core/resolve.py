@@ -14,6 +14,11 @@ from crl_core.validation import problems, setting_name, summary
 
 __all__ = ["ResolvedSettings", "resolve"]
 
+_REQUIRED = {
+    "policy": "--policy: is required; `crl list policies` shows what is installed",
+    "experiment": "--experiment: is required; `crl list experiments` shows what is installed",
+}
+
 
 @dataclass(frozen=True)
 class ResolvedSettings:
@@ -36,10 +41,9 @@ def resolve(settings: Mapping[str, Any], *, source: str = "") -> ResolvedSetting
         UnknownNameError: there is no such policy, experiment or preset.
     """
     given = {setting_name(name): value for name, value in settings.items()}
-    missing = [name for name in ("policy", "experiment") if not given.get(name)]
+    missing = [_REQUIRED[name] for name in _REQUIRED if not given.get(name)]
     if missing:
-        required = {name: given[name] for name in given if name in RunConfig.model_fields}
-        raise ConfigError(summary(problems(RunConfig, required, source=source), source=source))
+        raise ConfigError(summary(missing, source=source))
     entry = registry().policy(str(given["policy"]))
     registry().experiment(str(given["experiment"]))
     config_class = policy_config_class(entry)

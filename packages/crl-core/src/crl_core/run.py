@@ -105,7 +105,8 @@ class Run:
 
     def _end_task(self, visit: Visit, runner: EnvironmentRunner) -> None:
         self._policy.on_task_end(visit.task)
-        self._log_row()
+        if self._training_log.pending():
+            self._log_row()
         self._observer.timings(self._moment(), {"dropped_steps": runner.dropped_steps})
         self._observer.task_ended(visit, self._moment())
         name = f"cycle{visit.cycle}_task{visit.index}"

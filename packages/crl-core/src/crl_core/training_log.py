@@ -44,6 +44,10 @@ class TrainingLog:
             self._counts[name] = self._counts.get(name, 0) + 1
         self._returns.extend(episode.episode_return for episode in episodes)
 
+    def pending(self) -> bool:
+        """Whether anything came in since the last row."""
+        return bool(self._counts)
+
     def due(self, total_steps: int) -> bool:
         """Whether it is time for a row."""
         return total_steps - self._logged_at >= self._steps_per_row

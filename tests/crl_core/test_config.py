@@ -1,0 +1,115 @@
+"""Settings mean the same typed or as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import pytest
+from pydantic import Field, ValidationError
+
+from crl_core.config import PolicyConfig, RunConfig, Settings
+
+
+class Everything(Settings):
+    whole: int = 0
+    real: float = 0.0
+    switch: bool = False
+    text: str = ""
+    choice: Literal["a", "b"] = "a"
+    size: Literal[84, 160] = 84
+    maybe: Annotated[int, Field(ge=1)] | None = None
+    either: int | float = 0
+    maybe_text: str | None = None
+    sizes: tuple[int, ...] = ()
+    table: Mapping[str, int] = Field(default_factory=dict)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("whole", "25e6", 25_000_000),
+        ("whole", "9223372036854775807", 2**63 - 1),
+        ("whole", "1_000", 1000),
+        ("whole", "-3", -3),
+        ("real", "7e-4", 7e-4),
+        ("switch", "true", True),
+        ("switch", "False", False),
+        ("switch", "0", False),
+        ("text", "none", "none"),
+        ("text", "3", "3"),
+        ("choice", "b", "b"),
+        ("size", "160", 160),
+        ("maybe", "None", None),
+        ("maybe", "2e3", 2000),
+        ("either", "0.5", 0.5),
+        ("either", "1e3", 1000),
+        ("maybe_text", "null", None),
+        ("maybe_text", "x", "x"),
+        ("sizes", "[64, 32]", (64, 32)),
+        ("table", '{"a": 1}', {"a": 1}),
+    ],
+)
+def test_text_is_read_as_the_field_is_typed(name: str, text: str, value: object) -> None:
+    read = getattr(Everything.model_validate({name: text}), name)
+    assert read == value
+    assert type(read) is type(value)
+    assert getattr(Everything.model_validate({name: value}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("whole", "1.5"), ("whole", "many"), ("whole", "nan"), ("whole", "inf"), ("maybe", "0"), ("sizes", "64,32")],
+)
+def test_what_does_not_fit_is_left_to_the_field_to_refuse(name: str, text: str) -> None:
+    with pytest.raises(ValidationError):
+        Everything.model_validate({name: text})
+
+
+class Algorithm(PolicyConfig):
+    ignored_settings: ClassVar[Mapping[str, str]] = {"num_buffers": "the queue is sized by itself"}
+    supported_runners: ClassVar[tuple[str, ...]] = ("pipelined", "batch")
+
+
+def test_defaults_validate() -> None:
+    assert Algorithm().runner == "batch"
+
+
+def test_runner_must_be_supported() -> None:
+    with pytest.raises(ValidationError, match="runner 'sync' is not one this policy supports: pipelined, batch"):
+        Algorithm(runner="sync")
+
+
+def test_ignored_settings_are_parted_with_a_reason() -> None:
+    kept, warnings = Algorithm.split_ignored({"num_buffers": 3, "runner": "batch"})
+    assert kept == {"runner": "batch"}
+    assert warnings == ["ignored: num_buffers, because the queue is sized by itself"]
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:1", "mps"])
+def test_known_devices(device: str) -> None:
+    assert RunConfig(policy="p", experiment="e", device=device).device == device
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"device": "gpu"}, "device 'gpu' is unknown; use auto, cpu, cuda, cuda:<index> or mps"),
+        ({"seed": -1}, "greater than or equal to 0"),
+        ({"seed": 2**63}, "less than 9223372036854775808"),
+        ({"timesteps_per_save": 0}, "greater than or equal to 1"),
+        ({"sed": 1}, "Extra inputs are not permitted"),
+    ],
+)
+def test_run_settings_have_bounds(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        RunConfig.model_validate({"policy": "p", "experiment": "e", **wrong})
+
+
+def test_every_run_setting_is_documented() -> None:
+    assert all(field.description for field in RunConfig.model_fields.values())
+
+
+def test_run_settings_survive_json() -> None:
+    config = RunConfig(policy="p", experiment="e", num_timesteps=5, comment="none")
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config

@@ -1,0 +1,1 @@
+"""A plugin whose registrations look right and lead nowhere."""

@@ -1,0 +1,3 @@
+"""A plugin that needs something that is not there."""
+
+raise ImportError("the library flux is missing")
