@@ -1,0 +1,79 @@
+"""Opening the LMDB environment of a store and its schema record, and what to say when that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import lmdb
+
+from crl_core.errors import ReplayError
+from crl_replay.codec import CodecError, decompress
+from crl_replay.schema import UnrollSchema
+
+__all__ = ["DATA_FILE", "LOCK_FILE", "SCHEMA_KEY", "open_environment", "read_schema", "sync_directory", "unusable"]
+
+DATA_FILE = "data.mdb"
+LOCK_FILE = "lock.mdb"
+# Sorts after every number and has another length.
+SCHEMA_KEY = b"schema"
+
+
+def open_environment(directory: Path, map_size: int) -> lmdb.Environment:
+    """Open the environment in `directory`, which must exist.
+
+    Raises:
+        ReplayError: it cannot be opened.
+    """
+    try:
+        # readahead off: reads are random. metasync off: a power failure may undo the last transactions, which an
+        # explicit sync makes good, but can never damage the file.
+        return lmdb.open(str(directory), map_size=map_size, subdir=True, readahead=False, metasync=False)
+    except (lmdb.Error, OSError) as error:
+        raise unusable(directory, error) from error
+
+
+def read_schema(environment: lmdb.Environment, directory: Path, *, expected: UnrollSchema | None) -> UnrollSchema:
+    """Return the schema that the store in `environment` was made with.
+
+    Raises:
+        ReplayError: there is none, it cannot be read, or it differs from `expected`.
+    """
+    try:
+        with environment.begin() as transaction:
+            record = transaction.get(SCHEMA_KEY)
+        text = None if record is None else decompress(record).decode()
+    except (lmdb.Error, UnicodeDecodeError, *CodecError) as error:
+        raise unusable(directory, error) from error
+    if text is None:
+        raise ReplayError(
+            f"The LMDB data in {directory} is not a replay store: it has no schema record. Use a fresh directory."
+        )
+    schema = UnrollSchema.from_json(text, where=directory)
+    if expected is not None and (lines := schema.differences(expected)):
+        raise ReplayError(
+            f"The replay store in {directory} holds other unrolls than this run makes: {'; '.join(lines)}. "
+            "Resume with the settings that the store was made with, or use a fresh directory."
+        )
+    return schema
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the files' own entries in `directory`, and its entry in its parent, as durable as their contents."""
+    for folder in (directory, directory.parent):
+        # A parent that may be passed through but not read cannot be synced; its entry was there long before.
+        with contextlib.suppress(PermissionError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def unusable(directory: Path, error: Exception) -> ReplayError:
+    """Return the error for a store that LMDB or the system refuses to use."""
+    return ReplayError(
+        f"The replay store in {directory} cannot be used: {type(error).__name__}: {error}. Check that the directory is "
+        "writable, on a local disk and not in use, or choose another with --large-file-path."
+    )
