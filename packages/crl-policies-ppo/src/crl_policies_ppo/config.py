@@ -1,0 +1,94 @@
+"""PPO's settings. No torch here: `crl run --policy ppo --help` imports this file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from crl_core.config import PolicyConfig
+
+__all__ = ["PpoConfig", "atari_preset"]
+
+
+class PpoConfig(PolicyConfig):
+    """Settings of PPO; names and defaults are those of the CORA baselines (Powers et al., 2022)."""
+
+    supported_runners: ClassVar[tuple[str, ...]] = ("batch",)
+    ignored_settings: ClassVar[dict[str, str]] = {
+        "use_proper_time_limits": "an episode that is cut off is never taken for one that ended",
+        "cuda": "--device says where the network lives",
+        "render_collection_freq": "videos of training are not written yet",
+    }
+
+    num_processes: int = Field(16, ge=1, description="Environments to collect from.")
+    num_steps: int = Field(5, ge=1, description="Steps each environment plays before an update.")
+    ppo_epoch: int = Field(4, ge=1, description="Passes over the steps of an update.")
+    num_mini_batch: int = Field(
+        32, ge=1, description="Minibatches in a pass; at most as many as an update has steps, num_processes*num_steps."
+    )
+    clip_param: float = Field(
+        0.2, gt=0, description="How far an update may move probability ratios away from 1, and values, before clipping."
+    )
+    clip_eps: float | None = Field(None, exclude=True, description="Another name for clip_param.")
+    gamma: float = Field(0.99, ge=0, le=1, description="Discount factor.")
+    use_gae: bool = Field(False, description="Generalized advantage estimation; otherwise discounted n-step returns.")
+    gae_lambda: float = Field(0.95, ge=0, le=1, description="GAE: 0 trusts the values alone, 1 the rewards alone.")
+    entropy_coef: float = Field(0.01, ge=0, description="Weight of the entropy bonus.")
+    value_loss_coef: float = Field(
+        0.5, ge=0, description="Weight of the value loss, which has a factor 1/2 of its own."
+    )
+    learning_rate: float = Field(7e-4, ge=0, description="Adam: learning rate at the start of the run.")
+    eps: float = Field(1e-5, gt=0, description="Adam: added to the denominator.")
+    max_grad_norm: float = Field(0.5, gt=0, description="Largest norm of the gradient.")
+    use_linear_lr_decay: bool = Field(False, description="Whether the learning rate falls linearly to 0.")
+    decay_over_steps: int = Field(
+        10_000_000, ge=1, description="Steps of the run after which a decaying learning rate is 0, and stays there."
+    )
+    clip_reward: bool = Field(True, description="Whether rewards are clipped to [-1, 1] for learning.")
+    recurrent_policy: bool = Field(False, description="Recurrent networks; not supported yet, so only false.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="Precision of the convolutions; auto takes bf16 where the device has it natively."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_name_for_clipping(cls, settings: object) -> object:
+        if not isinstance(settings, Mapping) or settings.get("clip_eps") is None:
+            return settings
+        if "clip_param" in settings:
+            raise ValueError(
+                "clip_eps is another name for clip_param, and both are set, by you or by a preset; use clip_param"
+            )
+        return {"clip_param" if name == "clip_eps" else name: value for name, value in settings.items()}
+
+    @field_validator("recurrent_policy")
+    @classmethod
+    def _not_recurrent(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("recurrent networks are not supported yet; leave recurrent_policy out or set it to false")
+        return value
+
+    @model_validator(mode="after")
+    def _enough_steps(self) -> Self:
+        steps = self.num_processes * self.num_steps
+        if self.num_mini_batch > steps:
+            raise ValueError(
+                f"num_mini_batch is {self.num_mini_batch}, but an update has only num_processes*num_steps = {steps} "
+                "steps to make minibatches of; lower num_mini_batch or raise one of the others"
+            )
+        return self
+
+
+def atari_preset() -> dict[str, Any]:
+    """Return the CORA settings for Atari."""
+    return {
+        "use_gae": True,
+        "learning_rate": 2.5e-4,
+        "clip_param": 0.1,
+        "num_processes": 8,
+        "num_steps": 128,
+        "num_mini_batch": 4,
+        "use_linear_lr_decay": True,
+    }

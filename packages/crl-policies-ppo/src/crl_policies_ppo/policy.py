@@ -1,0 +1,227 @@
+"""`PpoPolicy`: acts by sampling, learns from each rollout in several passes over shuffled minibatches.
+
+Letters in shapes: T steps, N columns, B rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium
+import torch
+from gymnasium.spaces import Discrete
+from torch import Tensor, nn
+
+from crl_core.devices import convolution_dtype
+from crl_core.errors import ExperimentError
+from crl_core.policy import Policy, TimestepData, TrainingProgress, Workspace
+from crl_core.rollout import Rollout
+from crl_core.task import Task
+from crl_policies_ppo.config import PpoConfig
+from crl_policies_ppo.loss import (
+    Advantages,
+    clipped_surrogate_loss,
+    clipped_value_loss,
+    entropy_loss,
+    gae,
+    log_prob,
+    n_step,
+    normalize,
+    ratio_statistics,
+)
+from crl_policies_ppo.network import NetworkOutput, PpoNetwork
+
+__all__ = ["PpoPolicy", "PpoTimestepData"]
+
+
+@dataclass(kw_only=True)
+class PpoTimestepData(TimestepData):
+    """One acting step.
+
+    Attributes:
+        log_probs: float32 `[N]`, log probability of each action.
+        values: float32 `[N]`.
+    """
+
+    log_probs: Tensor
+    values: Tensor
+
+
+class _Batch(NamedTuple):
+    """Valid rows of a rollout, in any order: observations as the network takes them, the rest `[B]`."""
+
+    prepared: Tensor
+    actions: Tensor
+    num_actions: Tensor
+    log_probs: Tensor
+    values: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+    def rows(self, indices: Tensor) -> _Batch:
+        """Return the rows that `indices [b]` name."""
+        return _Batch(*(field[indices] for field in self))
+
+
+class PpoPolicy(Policy[PpoConfig]):
+    """PPO with discrete actions."""
+
+    def __init__(
+        self,
+        config: PpoConfig,
+        observation_space: gymnasium.Space[Any],
+        action_spaces: Mapping[int | str, gymnasium.Space[Any]],
+        *,
+        task_ids: Sequence[str],
+        device: torch.device,
+        seed: int,
+        workspace: Workspace,
+    ) -> None:
+        """Make the network and the optimizer.
+
+        Raises:
+            ExperimentError: an action space is not Discrete.
+        """
+        super().__init__(
+            config, observation_space, action_spaces, task_ids=task_ids, device=device, seed=seed, workspace=workspace
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network: PpoNetwork = PpoNetwork(
+                observation_space,
+                _largest_action_space(action_spaces),
+                convolution_dtype=convolution_dtype(config.precision, device),
+            )
+        self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=config.learning_rate, eps=config.eps, foreach=True
+        )
+
+    def runner_options(self, task: Task, *, eval_mode: bool) -> dict[str, Any]:
+        """Return the options of the runner."""
+        if eval_mode:
+            return super().runner_options(task, eval_mode=eval_mode)
+        return {"num_envs": self.config.num_processes, "num_steps": self.config.num_steps}
+
+    @torch.inference_mode()
+    def compute_action(
+        self, observations: Tensor, task: Task, last_timestep_data: TimestepData | None, *, eval_mode: bool
+    ) -> PpoTimestepData:
+        """Sample actions; in evaluation take the likeliest."""
+        num_actions = torch.full((observations.shape[0],), self.num_actions(task), device=self.device)
+        outputs = self._evaluate(observations.to(self.device), num_actions)
+        if eval_mode:
+            actions = outputs.policy_logits.argmax(dim=1)
+        else:
+            policy = outputs.policy_logits.softmax(dim=1)
+            actions = torch.multinomial(policy, 1, generator=self.generator).squeeze(1)
+        log_probs = log_prob(outputs.policy_logits, actions)
+        return PpoTimestepData(actions=actions.cpu(), log_probs=log_probs.cpu(), values=outputs.values.cpu())
+
+    def train(self, rollouts: Sequence[Rollout], *, progress: TrainingProgress) -> Mapping[str, float]:
+        """Make `ppo_epoch` passes over all valid rows in `num_mini_batch` parts; return the means of the figures.
+
+        Advantages are estimated once, and normalized over the valid rows of all rollouts together. Rollouts without a
+        valid row change nothing.
+        """
+        learning_rate = self._set_learning_rate(progress)
+        rollout = Rollout.concatenate(rollouts).to(self.device)
+        num_rows = rollout.steps
+        if not num_rows:
+            return {"learning_rate": learning_rate}
+        batch = self._batch(rollout)
+        updates = [self._update(batch.rows(indices)) for indices in self._minibatches(num_rows)]
+        figures = torch.stack([torch.stack([*each.values()]) for each in updates])
+        means = figures.mean(dim=0).tolist()  # one transfer from the device
+        return {**dict(zip(updates[0], means, strict=True)), "learning_rate": learning_rate}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the network, the generator and the optimizer."""
+        return {**super().state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over the state that `state_dict` returned."""
+        super().load_state_dict(state)
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _evaluate(self, observations: Tensor, num_actions: Tensor) -> NetworkOutput:
+        outputs: NetworkOutput = self.network(self.network.prepare(observations), num_actions)
+        return outputs
+
+    @torch.no_grad()
+    def _batch(self, rollout: Rollout) -> _Batch:
+        """Return the rollout's valid rows with all that is computed once for every pass."""
+        valid = rollout.valid
+        advantages, returns = self._advantages(rollout)
+        return _Batch(
+            prepared=self.network.prepare(rollout.observations[:-1][valid]),
+            actions=rollout.actions[valid],
+            num_actions=rollout.num_actions.expand(valid.shape)[valid],
+            log_probs=rollout.extras["log_probs"][valid],
+            values=rollout.extras["values"][valid],
+            advantages=normalize(advantages[valid]),
+            returns=returns[valid],
+        )
+
+    def _advantages(self, rollout: Rollout) -> Advantages:
+        """Return advantages and returns `[T, N]`; only the values of the last observations were not stored."""
+        last_values = self._evaluate(rollout.observations[-1], rollout.num_actions).values
+        known = {
+            "rewards": rollout.rewards.clamp(-1, 1) if self.config.clip_reward else rollout.rewards,
+            "values": torch.cat([rollout.extras["values"], last_values[None]]),
+            "terminated": rollout.terminated,
+            "truncated": rollout.truncated,
+            "valid": rollout.valid,
+        }
+        if self.config.use_gae:
+            return gae(**known, gamma=self.config.gamma, gae_lambda=self.config.gae_lambda)
+        return n_step(**known, gamma=self.config.gamma)
+
+    def _minibatches(self, num_rows: int) -> Iterator[Tensor]:
+        """Yield the row indices of each update, in parts as equal as can be, newly shuffled for every pass."""
+        parts = min(self.config.num_mini_batch, num_rows)
+        for _ in range(self.config.ppo_epoch):
+            shuffled = torch.randperm(num_rows, generator=self.generator, device=self.device)
+            yield from shuffled.tensor_split(parts)
+
+    def _update(self, batch: _Batch) -> dict[str, Tensor]:
+        config = self.config
+        outputs: NetworkOutput = self.network(batch.prepared, batch.num_actions)
+        log_probs = log_prob(outputs.policy_logits, batch.actions)
+        policy = clipped_surrogate_loss(log_probs, batch.log_probs, batch.advantages, clip_param=config.clip_param)
+        value = config.value_loss_coef * clipped_value_loss(
+            outputs.values, batch.values, batch.returns, clip_param=config.clip_param
+        )
+        entropy = config.entropy_coef * entropy_loss(outputs.policy_logits)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(policy + value + entropy)
+        gradient_norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.max_grad_norm)
+        self.optimizer.step()
+        moved = ratio_statistics(log_probs.detach(), batch.log_probs, clip_param=config.clip_param)
+        return {
+            "loss/policy": policy.detach(),
+            "loss/value": value.detach(),
+            "loss/entropy": entropy.detach(),
+            "approx_kl": moved.approx_kl,
+            "clip_fraction": moved.clip_fraction,
+            "gradient_norm": gradient_norm,
+        }
+
+    def _set_learning_rate(self, progress: TrainingProgress) -> float:
+        decays = self.config.use_linear_lr_decay
+        left = 1 - progress.total_steps / self.config.decay_over_steps if decays else 1.0
+        learning_rate = self.config.learning_rate * max(0.0, left)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        return learning_rate
+
+
+def _largest_action_space(action_spaces: Mapping[int | str, gymnasium.Space[Any]]) -> int:
+    sizes = [int(space.n) for space in action_spaces.values() if isinstance(space, Discrete)]
+    if len(sizes) != len(action_spaces):
+        raise ExperimentError(
+            "PPO needs Discrete actions so far, but this experiment has continuous ones, which it does not support yet"
+        )
+    return max(sizes)
