@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+# One thread for torch: networks as small as those of tests only lose by more, above all on a busy machine. It must be
+# set before torch is imported, and processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 FIXTURE_DISTRIBUTIONS = Path(__file__).parent / "plugins"
 
 InstallPlugin = Callable[..., None]

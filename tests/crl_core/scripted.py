@@ -107,10 +107,12 @@ class TellingPolicy(Policy[PolicyConfig]):
             seed=0,
             workspace=Workspace(None, "test"),  # type: ignore[arg-type]  # it keeps no files
         )
-        self.network = nn.Linear(1, 1)
         self.options = {"num_envs": num_envs, "num_steps": num_steps}
         self.handed_back: list[TimestepData | None] = []
         self.modes: list[bool] = []
+
+    def build(self) -> None:
+        self.network = nn.Linear(1, 1)
 
     def runner_options(self, task: Task, *, eval_mode: bool) -> dict[str, Any]:
         return self.options

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from tests.crl_core.scripted import Row, ScriptedTask, TellingPolicy
 
 from crl_core.runners.base import Episode
 from crl_core.runners.batch import BatchRunner
-from tests.crl_core.scripted import Row, ScriptedTask, TellingPolicy
 
 SEED = np.random.SeedSequence(0)
 

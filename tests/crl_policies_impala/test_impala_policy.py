@@ -283,7 +283,7 @@ def test_the_network_is_the_one_documented(tmp_path: Path) -> None:
 
 
 def test_continuous_actions_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="IMPALA needs Discrete actions"):
+    with pytest.raises(ExperimentError, match="ImpalaPolicy needs Discrete actions"):
         ImpalaPolicy(
             CONFIG,
             Box(0, 1, (3,)),

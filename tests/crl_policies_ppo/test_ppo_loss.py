@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from crl_core.discrete import log_prob
 from crl_policies_ppo.loss import (
     clipped_surrogate_loss,
     clipped_value_loss,
     entropy_loss,
-    log_prob,
     normalize,
     ratio_statistics,
 )

@@ -211,7 +211,7 @@ def test_bf16_trains(tmp_path: Path) -> None:
 
 
 def test_continuous_actions_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="continuous ones, which it does not support yet"):
+    with pytest.raises(ExperimentError, match="PpoPolicy needs Discrete actions"):
         PpoPolicy(
             PpoConfig(),
             OBSERVATION_SPACE,

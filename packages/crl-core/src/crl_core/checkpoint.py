@@ -7,6 +7,7 @@ with a final name is complete whatever happened.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -57,16 +58,18 @@ def save_checkpoint(directory: Path, name: str, checkpoint: Checkpoint) -> Path:
             os.fsync(file.fileno())
         write_durably(unfinished / "state.json", json.dumps(checkpoint.state, indent=1))
         if final.exists():  # the same step again, after a resume: nothing of it may mix with the new one
-            shutil.rmtree(final)
+            _remove(final)
         unfinished.rename(final)
         _sync_directory(directory)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # torch raises either when a disk is full
+        shutil.rmtree(unfinished, ignore_errors=True)
         raise RunDirectoryError(
             f"the checkpoint {final} cannot be written: {error}. The last complete one is still there; make room "
             "or mend the disk, then resume the run."
         ) from error
     for old in resumable_checkpoints(directory)[_KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _remove(old)
     return final
 
 
@@ -102,6 +105,14 @@ def _replace(path: Path, write: Callable[[Any], object]) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
+
+
+def _remove(checkpoint: Path) -> None:
+    """Delete a checkpoint; it loses its name first, so that one with a name is complete even in the midst of this."""
+    doomed = checkpoint.with_name(f".{checkpoint.name}.deleted")
+    shutil.rmtree(doomed, ignore_errors=True)
+    checkpoint.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -71,10 +71,10 @@ class Experiment(BaseModel):
                     f"{known} and the other {action_space}; give them different ids"
                 )
         spaces = [known for _, known in seen.values()]
-        discrete = all(isinstance(each, Discrete) for each in spaces)
+        discrete = all(isinstance(each, Discrete) and each.start == 0 for each in spaces)
         one_box = all(isinstance(each, Box) and each == spaces[0] for each in spaces)
         if not (discrete or one_box):
-            raise ValueError("action spaces must be all Discrete, or one Box common to all tasks")
+            raise ValueError("action spaces must be all Discrete and start at 0, or one Box common to all tasks")
 
     @property
     def observation_space(self) -> gymnasium.Space[Any]:

@@ -12,7 +12,6 @@ from gymnasium.spaces import Box
 from gymnasium.wrappers import (
     FrameStackObservation,
     GrayscaleObservation,
-    ResizeObservation,
     TimeLimit,
     TransformObservation,
 )
@@ -40,7 +39,7 @@ def make_image_env(
         env_id: a registered Gymnasium id, or the `module:function` of a factory.
         env_kwargs: what the environment is made with.
         image_size: height and width to resize to; None keeps the size.
-        grayscale: whether colours become one grey channel.
+        grayscale: whether three colours become one grey channel; other channels are left as they are.
         frame_stack: how many of the latest frames are stacked; before an episode's start they are black.
         max_episode_steps: steps after which an episode is truncated, besides the environment's own limit.
 
@@ -57,11 +56,11 @@ def make_image_env(
         )
     if max_episode_steps is not None:
         env = TimeLimit(env, max_episode_steps)
-    if grayscale and len(space.shape) == 3:
+    if grayscale and space.shape[2:] == (3,):
         env = GrayscaleObservation(env)
-    if image_size is not None:
-        env = ResizeObservation(env, image_size)
     env = _channels_first(env)
+    if image_size is not None:
+        env = _resize(env, image_size)
     if frame_stack > 1:
         env = _fold_stack(FrameStackObservation(env, frame_stack, padding_type="zero"))
     return env
@@ -78,6 +77,8 @@ def _make(env_id: str, env_kwargs: Mapping[str, Any]) -> Env:
         raise ExperimentError(str(error)) from error
     except Exception as error:
         raise ExperimentError(f"environment '{env_id}' cannot be made: {type(error).__name__}: {error}") from error
+    if not isinstance(env, gymnasium.Env):
+        raise ExperimentError(f"'{env_id}' returned a {type(env).__name__}, where a gymnasium.Env was expected")
     return env
 
 
@@ -88,6 +89,26 @@ def _channels_first(env: Env) -> Env:
     shape = env.observation_space.shape or ()
     moved = (1, *shape) if len(shape) == 2 else (shape[2], *shape[:2])
     return TransformObservation(env, move, Box(0, 255, moved, np.uint8))
+
+
+def _resize(env: Env, size: tuple[int, int]) -> Env:
+    channels, height, width = env.observation_space.shape or ()
+    rows, columns = _areas(size[0], height), _areas(size[1], width)
+
+    def resize(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        resized: npt.NDArray[np.uint8] = np.rint(rows @ image.astype(np.float32) @ columns.T).astype(np.uint8)
+        return resized
+
+    return TransformObservation(env, resize, Box(0, 255, (channels, *size), np.uint8))
+
+
+def _areas(new: int, old: int) -> npt.NDArray[np.float32]:
+    """Return `[new, old]`, the share that each old pixel has in the area of each new one."""
+    edges = np.linspace(0, old, new + 1)
+    starts, ends, pixels = edges[:-1, None], edges[1:, None], np.arange(old)
+    overlaps: npt.NDArray[np.float64] = np.clip(np.minimum(ends, pixels + 1) - np.maximum(starts, pixels), 0, None)
+    shares: npt.NDArray[np.float32] = (overlaps / overlaps.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def _fold_stack(env: Env) -> Env:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from rich.console import Console
 
+from crl_core.devices import limit_threads
 from crl_core.logs import RunLog
 from crl_core.observers.base import Observers
 from crl_core.observers.jsonl import JsonlObserver
@@ -15,7 +15,7 @@ from crl_core.observers.summary import ReturnsSummary
 from crl_core.observers.tensorboard import TensorBoardObserver
 from crl_core.plan import RunPlan
 from crl_core.run import Run
-from crl_core.run_directory import Status, create_run_directory
+from crl_core.run_directory import State, Status, create_run_directory
 from crl_core.stopping import Interrupted, StopRequest
 
 __all__ = ["launch"]
@@ -35,30 +35,31 @@ def launch(plan: RunPlan, console: Console, log: RunLog) -> None:
         Interrupted: the user asked the run to end; it was saved.
         CrlError: the run could not go on; its last checkpoint is good.
     """
-    create_run_directory(plan.directory, plan.record())
-    status = Status(plan.directory)
-    summary = ReturnsSummary(plan.experiment)
-    log.write_to(plan.directory / "log.txt")
+    policy = plan.make_policy()
     with StopRequest() as stop:
+        create_run_directory(plan.directory, plan.record())
+        status = Status(plan.directory)
+        log.write_to(plan.directory / "log.txt")
         _log.info("run directory: %s", plan.directory)
-        _log.info("device: %s, seed: %d", plan.device, plan.config.seed)
+        _log.info("device: %s, torch threads: %d, seed: %d", plan.device, limit_threads(), plan.config.seed)
+        summary = ReturnsSummary(plan.experiment)
         progress = ProgressObserver(console, plan.experiment)
         observers = Observers([JsonlObserver(plan.directory), TensorBoardObserver(plan.directory), summary, progress])
-        where: dict[str, Any] = {}
+        run = Run(plan, policy, observers, status, stop)
         try:
-            run = Run(plan, observers, status, stop)
             try:
                 run.train()
             finally:
-                where = run.where()
                 observers.close()
         except Interrupted as request:
-            status.end("interrupted", str(request), where)
-            _log.info("interrupted at step %s; the run was saved", f"{where['total_steps']:,}")
+            status.end("interrupted", str(request), run.where())
+            _log.info("interrupted at step %s; the run was saved", f"{run.where()['total_steps']:,}")
             raise
         except BaseException as error:
-            status.end("failed", f"{type(error).__name__}: {error}", where)
+            state: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            status.end(state, f"{type(error).__name__}: {error}", run.where())
+            log.write_traceback(error)
             raise
-        status.end("finished", "", where)
+        status.end("finished", "", run.where())
         console.print(summary.table())
         _log.info("finished: %s", plan.directory)

@@ -11,6 +11,8 @@ from rich.console import Console
 
 __all__ = ["RunLog"]
 
+_log = logging.getLogger(__name__)
+
 
 class RunLog:
     """Sends log records to a console while the context lasts, and to a file from the first record on.
@@ -34,6 +36,14 @@ class RunLog:
             self._file_handler.handle(record)
         self._remove(self._earlier)
         self._add(self._file_handler)
+
+    def write_traceback(self, error: BaseException) -> None:
+        """Write where an error was raised to the file only: on the console its message is enough."""
+        if self._file_handler is not None:
+            record = _log.makeRecord(
+                _log.name, logging.ERROR, __file__, 0, "the run failed", (), (type(error), error, error.__traceback__)
+            )
+            self._file_handler.handle(record)
 
     def __enter__(self) -> Self:
         """Begin."""

@@ -17,22 +17,9 @@ from torch import Tensor, nn
 
 from crl_core.errors import ExperimentError
 
-__all__ = ["GridCnn", "Mlp", "NatureCnn", "ResidualCnn", "make_encoder", "mask_logits"]
+__all__ = ["GridCnn", "Mlp", "NatureCnn", "ResidualCnn", "encode", "make_encoder", "prepare_observations"]
 
 _SMALLEST_NATURE_IMAGE = 36  # below it the Nature CNN's strides leave nothing of an image
-
-
-def mask_logits(logits: Tensor, num_actions: Tensor) -> Tensor:
-    """Give actions that a column's task does not have the smallest finite logit, so that they are never taken.
-
-    Finite, because -inf turns entropies and divergences into NaN. Used the same way when acting and when learning.
-
-    Args:
-        logits: `[..., N, A]`.
-        num_actions: int64 `[N]`, how many of the A actions each column has.
-    """
-    invalid = torch.arange(logits.shape[-1], device=logits.device) >= num_actions[:, None]
-    return logits.masked_fill(invalid, torch.finfo(logits.dtype).min)
 
 
 class NatureCnn(nn.Module):
@@ -161,6 +148,26 @@ def make_encoder(
     if min(shape[1:]) < _SMALLEST_NATURE_IMAGE:
         return GridCnn(shape)
     return NatureCnn(shape, width=width)
+
+
+def prepare_observations(observations: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return `[B, *obs]` as encoders take them: bytes brought into [0, 1], images laid out as convolutions like best.
+
+    Args:
+        observations: as environments give them.
+        dtype: the precision of convolutions, which bytes become; other observations become float32.
+    """
+    if observations.dtype != torch.uint8:
+        return observations.to(torch.float32)
+    layout = torch.channels_last if observations.ndim == 4 else torch.contiguous_format
+    return observations.to(dtype, memory_format=layout).mul_(1 / 255)
+
+
+def encode(encoder: nn.Module, prepared: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return features, float32 `[B, F]`, of prepared observations, computed in the precision `dtype`."""
+    with torch.autocast(prepared.device.type, dtype, enabled=dtype != torch.float32):
+        features: Tensor = encoder(prepared)
+    return features.to(torch.float32)
 
 
 def _output_size(network: nn.Module, shape: tuple[int, ...]) -> int:

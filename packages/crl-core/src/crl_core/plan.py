@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from crl_core.config import PolicyConfig, RunConfig
 from crl_core.devices import select_device
-from crl_core.errors import ExperimentError, PluginError
+from crl_core.errors import CrlError, ExperimentError, PluginError
 from crl_core.experiment import Experiment
 from crl_core.plugins import Registered, registry
-from crl_core.policy import Policy
+from crl_core.policy import Policy, Workspace
 from crl_core.run_directory import check_run_directory, default_run_directory, environment_record
+from crl_core.seeding import Purpose, seed_sequence, torch_seed
 from crl_core.specs import PolicySpec, load_object
 
 __all__ = ["RunPlan", "plan_run"]
@@ -46,6 +47,22 @@ class RunPlan:
     device: torch.device
     directory: Path
     run_id: str
+
+    def make_policy(self) -> Policy[Any]:
+        """Make the policy; nothing is written by that either.
+
+        Raises:
+            CrlError: the policy cannot play the experiment.
+        """
+        return self.policy_class(
+            self.policy_config,
+            self.experiment.observation_space,
+            self.experiment.action_spaces,
+            task_ids=[task.id for task in self.experiment.tasks],
+            device=self.device,
+            seed=torch_seed(seed_sequence(self.config.seed, Purpose.POLICY)),
+            workspace=Workspace(self.directory, self.run_id),
+        )
 
     def record(self) -> dict[str, Any]:
         """Return the run as plain data: what run.json holds and `--dry-run` prints."""
@@ -98,7 +115,7 @@ def plan_run(config: RunConfig, policy_config: PolicyConfig) -> RunPlan:
         experiment=experiment,
         device=device,
         directory=directory,
-        run_id=f"{directory.name}-{uuid.uuid4().hex[:8]}",
+        run_id=f"{directory.absolute().name}-{uuid.uuid4().hex[:8]}",
     )
 
 
@@ -108,12 +125,25 @@ def build_experiment(name: str) -> Experiment:
     Raises:
         UnknownNameError: no plugin offers it.
         ExperimentError: it does not validate.
+        PluginError: it cannot be built.
     """
     entry = registry().experiment(name)
+    build = load_object(entry.spec.build, owner=entry.owner)
     try:
-        experiment: Experiment = load_object(entry.spec.build, owner=entry.owner)()
+        experiment = build()
     except ValidationError as error:
         raise ExperimentError(_one_message(name, error)) from error
+    except CrlError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"experiment '{name}' ({entry.owner}) cannot be built: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(experiment, Experiment):
+        raise PluginError(
+            f"experiment '{name}' ({entry.owner}) returned a {type(experiment).__name__}, where a "
+            "crl_core.Experiment was expected"
+        )
     return experiment
 
 

@@ -24,6 +24,7 @@ from gymnasium.spaces import Discrete
 from torch import Tensor, nn
 
 from crl_core.config import PolicyConfig
+from crl_core.errors import ExperimentError
 from crl_core.plugins import registry
 from crl_core.rollout import Rollout
 from crl_core.specs import load_object
@@ -105,12 +106,10 @@ class Workspace:
 class Policy(ABC, Generic[ConfigT]):
     """An algorithm: how it acts, how it learns, and the state that takes.
 
-    A subclass's constructor must pass all its arguments on, set `self.network`, and make no directory, process or
-    thread.
-
     Attributes:
         config: the policy's settings.
         network: everything `compute_action` needs besides its arguments and `config`.
+        seed: what its random numbers derive from.
         generator: the policy's own stream of random numbers, on `device`.
         training_only: names of attributes that only `train` uses, which acting copies leave out.
     """
@@ -145,8 +144,20 @@ class Policy(ABC, Generic[ConfigT]):
         self.action_spaces = dict(action_spaces)
         self.task_ids = tuple(task_ids)
         self.device = device
+        self.seed = seed
         self.workspace = workspace
         self.generator = torch.Generator(device).manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.build()
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make `self.network`, the optimizer and what else training needs; no directory, process or thread.
+
+        The constructor calls it last, with torch's global generator seeded, so that weights come out the same every
+        time.
+        """
 
     @classmethod
     def prepare(
@@ -207,6 +218,20 @@ class Policy(ABC, Generic[ConfigT]):
         """Return how many discrete actions the task has; 0 for continuous ones."""
         space = self.action_spaces[task.action_space_id]
         return int(space.n) if isinstance(space, Discrete) else 0
+
+    def largest_action_space(self) -> int:
+        """Return the most discrete actions that any task has: the size of a head that all tasks share.
+
+        Raises:
+            ExperimentError: an action space is not Discrete.
+        """
+        sizes = [int(space.n) for space in self.action_spaces.values() if isinstance(space, Discrete)]
+        if len(sizes) != len(self.action_spaces):
+            raise ExperimentError(
+                f"{type(self).__name__} needs Discrete actions, but this experiment has continuous ones; "
+                "try another policy"
+            )
+        return max(sizes)
 
     def acting_copy(self, *, seed: int) -> Self:
         """Return what a thread, a process or an evaluation acts with: own weights and generator, no optimizer."""

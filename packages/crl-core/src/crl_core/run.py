@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from crl_core.checkpoint import Checkpoint, save_checkpoint
-from crl_core.errors import TrainingError
+from crl_core.errors import EnvironmentFailure, TrainingError
 from crl_core.evaluation import EvaluationProgress, evaluate
 from crl_core.observers.base import Moment, Observer, mean_return
 from crl_core.plan import RunPlan
-from crl_core.policy import Policy, Workspace
+from crl_core.policy import Policy
 from crl_core.run_directory import Status
 from crl_core.runners.base import CollectedData, EnvironmentRunner
 from crl_core.schedule import Schedule, Visit
-from crl_core.seeding import Purpose, seed_sequence, torch_seed
+from crl_core.seeding import Purpose, seed_sequence
 from crl_core.stopping import Interrupted, StopRequest
 from crl_core.training_log import TrainingLog
 
@@ -29,16 +29,20 @@ _log = logging.getLogger(__name__)
 class Run:
     """Trains, evaluates and saves, and tells its observers. Its directory exists already."""
 
-    def __init__(self, plan: RunPlan, observer: Observer, status: Status, stop: StopRequest) -> None:
-        """Make the policy; nothing is trained yet.
+    def __init__(
+        self, plan: RunPlan, policy: Policy[Any], observer: Observer, status: Status, stop: StopRequest
+    ) -> None:
+        """Make a run; nothing is trained yet.
 
         Args:
             plan: what to run.
+            policy: what to train, as the plan makes it.
             observer: what watches it.
             status: the run's status file.
             stop: asks the run to end.
         """
         self._plan = plan
+        self._policy = policy
         self._observer = observer
         self._status = status
         self._stop = stop
@@ -48,26 +52,18 @@ class Run:
             timesteps_per_save=plan.config.timesteps_per_save,
         )
         self._training_log = TrainingLog(plan.experiment.total_steps)
-        self._policy: Policy[Any] = plan.policy_class(
-            plan.policy_config,
-            plan.experiment.observation_space,
-            plan.experiment.action_spaces,
-            task_ids=[task.id for task in plan.experiment.tasks],
-            device=plan.device,
-            seed=torch_seed(seed_sequence(plan.config.seed, Purpose.POLICY)),
-            workspace=Workspace(plan.directory, plan.run_id),
-        )
 
     def train(self) -> None:
         """Walk through the experiment.
 
         Raises:
             Interrupted: somebody asked the run to end; a checkpoint was written first.
+            EnvironmentFailure: an environment failed; a checkpoint was written first.
             CrlError: it cannot go on.
         """
         try:
             self._walk()
-        except Interrupted:
+        except (Interrupted, EnvironmentFailure):
             self._save()
             raise
         finally:

@@ -19,6 +19,7 @@ from crl_core.checkpoint import write_durably
 from crl_core.errors import RunDirectoryError
 
 __all__ = [
+    "State",
     "Status",
     "check_run_directory",
     "create_run_directory",
@@ -44,6 +45,13 @@ def check_run_directory(directory: Path) -> None:
     Raises:
         RunDirectoryError: it holds something already, or cannot be made there.
     """
+    try:
+        _check(directory)
+    except OSError as error:
+        raise RunDirectoryError(f"--output-dir: {directory} cannot be used: {error}") from error
+
+
+def _check(directory: Path) -> None:
     if (directory / "run.json").exists():
         raise RunDirectoryError(
             f"--output-dir: {directory} holds another run already. Choose another directory; nothing was changed."

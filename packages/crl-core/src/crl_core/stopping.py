@@ -15,7 +15,7 @@ class Interrupted(Exception):  # noqa: N818  # not an error: somebody asked
 
 
 class StopRequest:
-    """Turns the first SIGINT or SIGTERM into a request, and a second SIGINT into an immediate KeyboardInterrupt."""
+    """Turns the first SIGINT or SIGTERM into a request, and a SIGINT after it into an immediate KeyboardInterrupt."""
 
     def __init__(self) -> None:
         """Nothing is requested yet."""
@@ -42,6 +42,6 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._signal is signal.SIGINT and number == signal.SIGINT:
+        if self._signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self._signal = signal.Signals(number)
+        self._signal = self._signal or signal.Signals(number)

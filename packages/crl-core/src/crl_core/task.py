@@ -14,6 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from pydantic import BaseModel, ConfigDict, Field
 
 from crl_core.images import make_image_env
+from crl_core.workers import WorkerEnvs
 
 __all__ = ["ImageTask", "SeededReset", "Task", "Vectorization"]
 
@@ -91,7 +92,7 @@ class ImageTask(Task):
     env: str = Field(description="A registered Gymnasium id, or the 'module:function' of a factory.")
     env_kwargs: Mapping[str, Any] = Field(default_factory=dict, description="What the environment is made with.")
     image_size: tuple[int, int] | None = Field(None, description="Height and width to resize to; None keeps the size.")
-    grayscale: bool = Field(False, description="Whether colours become one grey channel.")
+    grayscale: bool = Field(False, description="Whether three colours become one grey channel.")
     frame_stack: int = Field(1, ge=1, description="How many of the latest frames an observation holds.")
     max_episode_steps: int | None = Field(None, ge=1, description="Steps after which an episode is truncated.")
 
@@ -111,7 +112,7 @@ class ImageTask(Task):
         factories: list[Callable[[], gymnasium.Env[Any, Any]]] = [make] * num_envs
         envs: VectorEnv[Any, Any, Any]
         if self.vectorization == "processes":
-            envs = gymnasium.vector.AsyncVectorEnv(factories, context="spawn", autoreset_mode=AutoresetMode.NEXT_STEP)
+            envs = WorkerEnvs(factories)
         else:
             envs = gymnasium.vector.SyncVectorEnv(factories, autoreset_mode=AutoresetMode.NEXT_STEP)
         return SeededReset(envs, [int(seed) for seed in seeds])

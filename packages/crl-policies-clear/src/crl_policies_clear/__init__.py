@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crl_core.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from crl_policies_clear.config import ClearConfig
@@ -13,9 +14,4 @@ __all__ = ["ClearConfig", "ClearPolicy"]
 
 _MODULES = {"ClearConfig": "config", "ClearPolicy": "policy"}
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that discovering the plugin imports no torch."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = lazy_attributes(__name__, _MODULES)

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
-import torch
 
 from crl_core.errors import ReplayError
 from crl_core.policy import TrainingProgress, Workspace
@@ -40,25 +39,13 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
 
     training_only: ClassVar[frozenset[str]] = ImpalaPolicy.training_only | {"_replay"}
 
-    def __init__(
-        self,
-        config: ClearConfig,
-        observation_space: gymnasium.Space[Any],
-        action_spaces: Mapping[int | str, gymnasium.Space[Any]],
-        *,
-        task_ids: Sequence[str],
-        device: torch.device,
-        seed: int,
-        workspace: Workspace,
-    ) -> None:
+    def build(self) -> None:
         """Make the network, the optimizer and an empty buffer, which touches no disk yet."""
-        super().__init__(
-            config, observation_space, action_spaces, task_ids=task_ids, device=device, seed=seed, workspace=workspace
-        )
+        super().build()
         self._replay = ReplayBuffer(
-            _replay_directory(config, workspace),
-            capacity_unrolls=max(1, config.replay_buffer_frames // config.unroll_length),
-            seed=seed,
+            _replay_directory(self.config, self.workspace),
+            capacity_unrolls=max(1, self.config.replay_buffer_frames // self.config.unroll_length),
+            seed=self.seed,
         )
 
     @classmethod

@@ -16,7 +16,6 @@ __all__ = [
     "VTrace",
     "baseline_loss",
     "entropy_loss",
-    "log_prob",
     "policy_gradient_loss",
     "vtrace",
 ]
@@ -85,11 +84,6 @@ def vtrace(
     targets = values[:-1] + excesses[:-1]
     next_targets = values[1:] + torch.where(truncated, 0.0, excesses[1:])
     return VTrace(targets, rhos * (rewards + discounts * next_targets - values[:-1]))
-
-
-def log_prob(policy_logits: Tensor, actions: Tensor) -> Tensor:
-    """Return the log probability of actions `[...]` under logits `[..., A]`."""
-    return functional.log_softmax(policy_logits, dim=-1).gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
 
 def policy_gradient_loss(log_probs: Tensor, advantages: Tensor, valid: Tensor) -> Tensor:

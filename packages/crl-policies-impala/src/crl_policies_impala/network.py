@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crl_core.networks import make_encoder, mask_logits
+from crl_core.discrete import mask_logits
+from crl_core.networks import encode, make_encoder, prepare_observations
 from crl_policies_impala.config import ImpalaConfig
 
 __all__ = ["ImpalaNetwork", "NetworkOutput"]
@@ -82,7 +83,7 @@ class ImpalaNetwork(nn.Module):
             last_rewards: float32 `[B]`, unclipped.
             num_actions: int64 `[B]`, how many actions each row's task has.
         """
-        inputs = self._prepare(observations)
+        inputs = prepare_observations(observations, self.convolution_dtype)
         last = torch.cat(
             [
                 functional.one_hot(last_actions, self.num_actions).to(torch.float32),
@@ -90,24 +91,12 @@ class ImpalaNetwork(nn.Module):
             ],
             dim=1,
         )
-        core = torch.cat([self._encode(self.encoder, inputs), last], dim=1)
+        core = torch.cat([encode(self.encoder, inputs, self.convolution_dtype), last], dim=1)
         critic = (
-            core if self.critic_encoder is None else torch.cat([self._encode(self.critic_encoder, inputs), last], dim=1)
+            core
+            if self.critic_encoder is None
+            else torch.cat([encode(self.critic_encoder, inputs, self.convolution_dtype), last], dim=1)
         )
         baseline = self.baseline(critic)
         uncertainty = baseline[:, 1] if baseline.shape[1] > 1 else None
         return NetworkOutput(mask_logits(self.policy(core), num_actions), baseline[:, 0], uncertainty)
-
-    def _encode(self, encoder: nn.Module, inputs: Tensor) -> Tensor:
-        with torch.autocast(
-            inputs.device.type, self.convolution_dtype, enabled=self.convolution_dtype != torch.float32
-        ):
-            features: Tensor = encoder(inputs)
-        return features.to(torch.float32)
-
-    def _prepare(self, observations: Tensor) -> Tensor:
-        """Bring bytes into [0, 1], images laid out as convolutions like them best."""
-        if observations.dtype != torch.uint8:
-            return observations.to(torch.float32)
-        layout = torch.channels_last if observations.ndim == 4 else torch.contiguous_format
-        return observations.to(self.convolution_dtype, memory_format=layout).mul_(1 / 255)

@@ -10,18 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-import gymnasium
 import torch
-from gymnasium.spaces import Discrete
 from torch import Tensor, nn
 
 from crl_core.devices import convolution_dtype
-from crl_core.errors import ExperimentError
-from crl_core.policy import Policy, TimestepData, TrainingProgress, Workspace
+from crl_core.discrete import choose_actions, log_prob
+from crl_core.policy import Policy, TimestepData, TrainingProgress
 from crl_core.rollout import Rollout
 from crl_core.task import Task
 from crl_policies_impala.config import ImpalaConfig
-from crl_policies_impala.loss import baseline_loss, entropy_loss, log_prob, policy_gradient_loss, vtrace
+from crl_policies_impala.loss import baseline_loss, entropy_loss, policy_gradient_loss, vtrace
 from crl_policies_impala.network import ImpalaNetwork, NetworkOutput
 
 __all__ = ["AuxiliaryLoss", "ImpalaPolicy", "ImpalaTimestepData"]
@@ -55,34 +53,21 @@ class ImpalaPolicy(Policy[ConfigT]):
     Extension points for subclasses: `augment` adds columns to the learner batch, `auxiliary_loss` adds to the loss.
     """
 
-    def __init__(
-        self,
-        config: ConfigT,
-        observation_space: gymnasium.Space[Any],
-        action_spaces: Mapping[int | str, gymnasium.Space[Any]],
-        *,
-        task_ids: Sequence[str],
-        device: torch.device,
-        seed: int,
-        workspace: Workspace,
-    ) -> None:
+    network: ImpalaNetwork
+
+    def build(self) -> None:
         """Make the network and the optimizer.
 
         Raises:
             ExperimentError: an action space is not Discrete.
         """
-        super().__init__(
-            config, observation_space, action_spaces, task_ids=task_ids, device=device, seed=seed, workspace=workspace
+        self.network = ImpalaNetwork(
+            self.config,
+            self.observation_space,
+            self.largest_action_space(),
+            convolution_dtype=convolution_dtype(self.config.precision, self.device),
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network: ImpalaNetwork = ImpalaNetwork(
-                config,
-                observation_space,
-                _largest_action_space(action_spaces),
-                convolution_dtype=convolution_dtype(config.precision, device),
-            )
-        self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
+        self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
         self.optimizer = self._make_optimizer()
         self._reward_scale = _RunningScale()
 
@@ -110,11 +95,8 @@ class ImpalaPolicy(Policy[ConfigT]):
             last_rewards.to(self.device),
             torch.full((num_envs,), self.num_actions(task), device=self.device),
         )
-        if eval_mode and not self.config.no_eval_mode:
-            actions = outputs.policy_logits.argmax(dim=1)
-        else:
-            policy = outputs.policy_logits.softmax(dim=1)
-            actions = torch.multinomial(policy, 1, generator=self.generator).squeeze(1)
+        greedy = eval_mode and not self.config.no_eval_mode
+        actions = choose_actions(outputs.policy_logits, greedy=greedy, generator=self.generator)
         return ImpalaTimestepData(
             actions=actions.cpu(), policy_logits=outputs.policy_logits.cpu(), values=outputs.values.cpu()
         )
@@ -265,12 +247,3 @@ class _RunningScale:
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         self._count, self._sum_of_squares = int(state["count"]), state["sum_of_squares"]
-
-
-def _largest_action_space(action_spaces: Mapping[int | str, gymnasium.Space[Any]]) -> int:
-    sizes = [int(space.n) for space in action_spaces.values() if isinstance(space, Discrete)]
-    if len(sizes) != len(action_spaces):
-        raise ExperimentError(
-            "IMPALA needs Discrete actions, but this experiment has continuous ones; try another policy"
-        )
-    return max(sizes)

@@ -19,7 +19,6 @@ __all__ = [
     "clipped_value_loss",
     "entropy_loss",
     "gae",
-    "log_prob",
     "n_step",
     "normalize",
     "ratio_statistics",
@@ -103,11 +102,6 @@ def n_step(
 def normalize(advantages: Tensor) -> Tensor:
     """Return `advantages [B]` with mean 0 and standard deviation 1."""
     return (advantages - advantages.mean()) / (advantages.std(correction=0) + 1e-5)
-
-
-def log_prob(policy_logits: Tensor, actions: Tensor) -> Tensor:
-    """Return the log probability of actions `[...]` under logits `[..., A]`."""
-    return functional.log_softmax(policy_logits, dim=-1).gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
 
 def clipped_surrogate_loss(

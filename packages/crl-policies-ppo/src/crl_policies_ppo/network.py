@@ -12,7 +12,8 @@ import gymnasium
 import torch
 from torch import Tensor, nn
 
-from crl_core.networks import make_encoder, mask_logits
+from crl_core.discrete import mask_logits
+from crl_core.networks import encode, make_encoder, prepare_observations
 
 __all__ = ["NetworkOutput", "PpoNetwork"]
 
@@ -46,14 +47,8 @@ class PpoNetwork(nn.Module):
         _initialize(self.value, gain=1.0)
 
     def prepare(self, observations: Tensor) -> Tensor:
-        """Return `observations [B, *obs]` as `forward` takes them; done once for all passes over the same rows.
-
-        Bytes are brought into [0, 1], and images laid out as convolutions like them best.
-        """
-        if observations.dtype != torch.uint8:
-            return observations.to(torch.float32)
-        layout = torch.channels_last if observations.ndim == 4 else torch.contiguous_format
-        return observations.to(self.convolution_dtype, memory_format=layout).mul_(1 / 255)
+        """Return `observations [B, *obs]` as `forward` takes them; done once for all passes over the same rows."""
+        return prepare_observations(observations, self.convolution_dtype)
 
     def forward(self, prepared: Tensor, num_actions: Tensor) -> NetworkOutput:
         """Evaluate observations.
@@ -62,10 +57,7 @@ class PpoNetwork(nn.Module):
             prepared: `[B, *obs]`, what `prepare` returned, or rows of it.
             num_actions: int64 `[B]`, how many actions each row's task has.
         """
-        reduced = self.convolution_dtype != torch.float32
-        with torch.autocast(prepared.device.type, self.convolution_dtype, enabled=reduced):
-            encoded: Tensor = self.encoder(prepared)
-        features = encoded.to(torch.float32)
+        features = encode(self.encoder, prepared, self.convolution_dtype)
         return NetworkOutput(mask_logits(self.policy(features), num_actions), self.value(features).squeeze(1))
 
 

@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import gymnasium
 import torch
-from gymnasium.spaces import Discrete
 from torch import Tensor, nn
 
 from crl_core.devices import convolution_dtype
-from crl_core.errors import ExperimentError
-from crl_core.policy import Policy, TimestepData, TrainingProgress, Workspace
+from crl_core.discrete import choose_actions, log_prob
+from crl_core.policy import Policy, TimestepData, TrainingProgress
 from crl_core.rollout import Rollout
 from crl_core.task import Task
 from crl_policies_ppo.config import PpoConfig
@@ -26,7 +24,6 @@ from crl_policies_ppo.loss import (
     clipped_value_loss,
     entropy_loss,
     gae,
-    log_prob,
     n_step,
     normalize,
     ratio_statistics,
@@ -68,35 +65,22 @@ class _Batch(NamedTuple):
 class PpoPolicy(Policy[PpoConfig]):
     """PPO with discrete actions."""
 
-    def __init__(
-        self,
-        config: PpoConfig,
-        observation_space: gymnasium.Space[Any],
-        action_spaces: Mapping[int | str, gymnasium.Space[Any]],
-        *,
-        task_ids: Sequence[str],
-        device: torch.device,
-        seed: int,
-        workspace: Workspace,
-    ) -> None:
+    network: PpoNetwork
+
+    def build(self) -> None:
         """Make the network and the optimizer.
 
         Raises:
             ExperimentError: an action space is not Discrete.
         """
-        super().__init__(
-            config, observation_space, action_spaces, task_ids=task_ids, device=device, seed=seed, workspace=workspace
+        self.network = PpoNetwork(
+            self.observation_space,
+            self.largest_action_space(),
+            convolution_dtype=convolution_dtype(self.config.precision, self.device),
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.network: PpoNetwork = PpoNetwork(
-                observation_space,
-                _largest_action_space(action_spaces),
-                convolution_dtype=convolution_dtype(config.precision, device),
-            )
-        self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
+        self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
         self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=config.learning_rate, eps=config.eps, foreach=True
+            self.network.parameters(), lr=self.config.learning_rate, eps=self.config.eps, foreach=True
         )
 
     def runner_options(self, task: Task, *, eval_mode: bool) -> dict[str, Any]:
@@ -112,11 +96,7 @@ class PpoPolicy(Policy[PpoConfig]):
         """Sample actions; in evaluation take the likeliest."""
         num_actions = torch.full((observations.shape[0],), self.num_actions(task), device=self.device)
         outputs = self._evaluate(observations.to(self.device), num_actions)
-        if eval_mode:
-            actions = outputs.policy_logits.argmax(dim=1)
-        else:
-            policy = outputs.policy_logits.softmax(dim=1)
-            actions = torch.multinomial(policy, 1, generator=self.generator).squeeze(1)
+        actions = choose_actions(outputs.policy_logits, greedy=eval_mode, generator=self.generator)
         log_probs = log_prob(outputs.policy_logits, actions)
         return PpoTimestepData(actions=actions.cpu(), log_probs=log_probs.cpu(), values=outputs.values.cpu())
 
@@ -216,12 +196,3 @@ class PpoPolicy(Policy[PpoConfig]):
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         return learning_rate
-
-
-def _largest_action_space(action_spaces: Mapping[int | str, gymnasium.Space[Any]]) -> int:
-    sizes = [int(space.n) for space in action_spaces.values() if isinstance(space, Discrete)]
-    if len(sizes) != len(action_spaces):
-        raise ExperimentError(
-            "PPO needs Discrete actions so far, but this experiment has continuous ones, which it does not support yet"
-        )
-    return max(sizes)

@@ -5,8 +5,9 @@ Public names resolve when first used, so importing this package loads neither to
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crl_core.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from crl_replay.arrays import Unroll
@@ -44,12 +45,4 @@ _MODULES = {
     "refuse_network_file_system": "space",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__ = lazy_attributes(__name__, _MODULES)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crl_core.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from crl_tasks_atari.task import AtariTask
 
 __all__ = ["AtariTask"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(importlib.import_module("crl_tasks_atari.task"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_attributes(__name__, {"AtariTask": "task"})

@@ -32,6 +32,7 @@ class ProgressObserver(Observer):
         """Show a run of `experiment` on `console`."""
         self._console = console
         self._experiment = experiment
+        self._num_evaluated = sum(task.continual_eval for task in experiment.tasks)
         self._latest_return: float | None = None
         self._speed = _Speed()
         self._bars = _Bars(console) if console.is_terminal else None
@@ -53,7 +54,7 @@ class ProgressObserver(Observer):
     def evaluation_progress(self, progress: EvaluationProgress) -> None:
         """Move the evaluation bar."""
         line = (
-            f"evaluating {len(self._experiment.tasks)} tasks: {progress.episodes}/{progress.num_episodes} episodes, "
+            f"evaluating {self._num_evaluated} tasks: {progress.episodes}/{progress.num_episodes} episodes, "
             f"{progress.steps:,} steps"
         )
         self._show(progress.episodes, progress.num_episodes, line)

@@ -64,7 +64,10 @@ class EnvironmentLoop:
         self._lengths = np.zeros(num_envs, np.int64)
         self._was_done: Bools = np.zeros(num_envs, np.bool_)
         self.last_data: TimestepData | None = None
-        self._envs = task.make_envs(num_envs, seeds=environment_seeds(seed, num_envs), evaluation=eval_mode)
+        try:
+            self._envs = task.make_envs(num_envs, seeds=environment_seeds(seed, num_envs), evaluation=eval_mode)
+        except Exception as error:
+            raise self._failure("make_envs", error) from error
         try:
             self.observations: npt.NDArray[Any] = self._envs.reset()[0]
         except Exception as error:

@@ -1,0 +1,100 @@
+"""`WorkerEnvs`: environments in processes of their own, whose death or silence is an error and never a hang."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import gymnasium
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode
+from gymnasium.vector.async_vector_env import _async_worker
+
+__all__ = ["WorkerEnvs"]
+
+_ANSWER_SECONDS = 60.0  # a reset may load a game; nothing an agent learns from takes as long as this
+_CLOSE_SECONDS = 5.0
+
+
+class WorkerEnvs(AsyncVectorEnv):
+    """Gymnasium's environments in processes, with NEXT_STEP autoreset.
+
+    Unlike theirs, it waits a minute for an answer and not for ever, raises a worker's exception with the worker's
+    traceback as its cause, and closes whatever state its workers are in.
+    """
+
+    def __init__(self, factories: Sequence[Callable[[], gymnasium.Env[Any, Any]]]) -> None:
+        """Start one process per factory; a factory must be picklable."""
+        with self._watched():
+            super().__init__(factories, context="spawn", worker=_work, autoreset_mode=AutoresetMode.NEXT_STEP)
+
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Reset all environments.
+
+        Raises:
+            TimeoutError: a worker gave no answer.
+            RuntimeError: a worker died.
+        """
+        with self._watched():
+            self.reset_async(seed=seed, options=options)
+            return self.reset_wait(_ANSWER_SECONDS)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Step all environments.
+
+        Raises:
+            TimeoutError: a worker gave no answer.
+            RuntimeError: a worker died.
+        """
+        with self._watched():
+            self.step_async(actions)
+            return self.step_wait(_ANSWER_SECONDS)
+
+    def close_extras(self, timeout: float | None = None, terminate: bool = True) -> None:
+        """End the processes."""
+        for process in self.processes:
+            process.terminate()
+        for pipe in self.parent_pipes:
+            if pipe is not None:
+                pipe.close()
+        for process in self.processes:
+            process.join(_CLOSE_SECONDS if timeout is None else timeout)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Say in words what is wrong with a worker."""
+        try:
+            yield
+        except multiprocessing.TimeoutError as error:
+            raise TimeoutError(f"a worker process gave no answer for {_ANSWER_SECONDS:g} seconds") from error
+        except (EOFError, ConnectionError) as error:
+            ended = multiprocessing.connection.wait([each.sentinel for each in self.processes], _CLOSE_SECONDS)
+            dead = [each for each in self.processes if each.sentinel in ended]
+            for each in dead:
+                each.join(_CLOSE_SECONDS)  # only then is its exit code known
+            codes = ", ".join(f"{each.name} (exit code {each.exitcode})" for each in dead)
+            raise RuntimeError(f"a worker process died: {codes}") from error
+
+    def _raise_if_errors(self, successes: Iterable[bool]) -> None:
+        if not all(successes):
+            _, _, error, trace = self.error_queue.get(timeout=_CLOSE_SECONDS)
+            raise error from _WorkerTraceback(trace)
+
+
+class _WorkerTraceback(Exception):  # noqa: N818  # the text of a traceback, not an error of its own
+    """Where in its worker an exception was raised."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def _work(*arguments: Any) -> None:
+    """Serve one environment; Ctrl-C, which a terminal sends to every process, is the main process's to handle."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _async_worker(*arguments)

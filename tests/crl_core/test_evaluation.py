@@ -1,0 +1,195 @@
+"""Evaluation: fixed quotas of whole games, training untouched, and nothing that can hang."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from tests.crl_core.scripted import Row, ScriptedEnvs, ScriptedTask, TellingPolicy
+from tests.crl_core.small_runs import guessing_policy, scripted_task
+
+from crl_core.errors import EnvironmentFailure
+from crl_core.evaluation import EvaluationProgress, episode_quotas, evaluate
+from crl_core.policy import Policy
+from crl_core.task import ImageTask, Task
+
+
+def play(policy: Policy[Any], *tasks: Task, on_progress: Any = lambda progress: None) -> dict[int, list[Any]]:
+    seeds = {index: np.random.SeedSequence([1, index]) for index in range(len(tasks))}
+    return evaluate(policy, dict(enumerate(tasks)), seeds=seeds, on_progress=on_progress)
+
+
+@pytest.mark.parametrize(
+    ("episodes", "envs", "quotas"), [(10, 10, [1] * 10), (10, 4, [3, 3, 2, 2]), (2, 3, [1, 1, 0]), (1, 1, [1])]
+)
+def test_quotas(episodes: int, envs: int, quotas: list[int]) -> None:
+    assert episode_quotas(episodes, envs) == quotas
+
+
+def test_an_environment_with_short_episodes_counts_no_more_than_another() -> None:
+    # while the second plays one game, the first plays five; taking the first to end would give 1.0 and not 5.5
+    (episodes,) = play(TellingPolicy(num_envs=2, num_steps=3), scripted_task(continual_eval_num_returns=6)).values()
+
+    assert sorted(each.episode_return for each in episodes) == [1, 1, 1, 10, 10, 10]
+    assert [each.environment for each in episodes].count(0) == 3
+    assert {each.length for each in episodes} == {1, 10}
+
+
+def test_an_odd_number_of_episodes_is_exact() -> None:
+    (episodes,) = play(TellingPolicy(num_envs=2), scripted_task(continual_eval_num_returns=5)).values()
+    assert sorted(each.episode_return for each in episodes) == [1, 1, 1, 10, 10]
+
+
+def test_tasks_are_told_apart() -> None:
+    one = scripted_task("one", [Row(2.0, terminated=True), Row()], continual_eval_num_returns=3)
+    other = scripted_task("other", [Row(7.0, truncated=True), Row()], continual_eval_num_returns=2)
+    found = play(TellingPolicy(num_envs=1), one, other)
+    assert {index: [each.episode_return for each in episodes] for index, episodes in found.items()} == {
+        0: [2, 2, 2],
+        1: [7, 7],
+    }
+
+
+def test_no_tasks_are_no_episodes() -> None:
+    assert play(TellingPolicy()) == {}
+
+
+def test_a_lost_life_does_not_end_an_episode() -> None:
+    alive = {"is_reset": False, "episode_over": False}
+    rows = [
+        Row(1.0, terminated=True, **alive),
+        Row(2.0, **alive),
+        Row(4.0, terminated=True, is_reset=False, episode_over=True),
+        Row(0.0, is_reset=True, episode_over=False),
+    ]
+    (episodes,) = play(TellingPolicy(num_envs=1), scripted_task("lives", rows, continual_eval_num_returns=2)).values()
+    assert [each.episode_return for each in episodes] == [7, 7]
+
+
+def test_the_same_seed_plays_the_same_games_whatever_was_trained_in_between() -> None:
+    policy, task = guessing_policy(), catch()
+    first = play(policy, task)
+    torch.rand(7, generator=policy.generator)
+    assert play(policy, task) == first
+
+
+def test_training_state_is_left_as_it_was() -> None:
+    policy = guessing_policy()
+    policy.network.weight.grad = torch.ones(1, 1)
+    policy.optimizer.step()  # so that there is momentum
+    before = flat(policy.state_dict())
+    global_state = torch.get_rng_state()
+
+    play(policy, catch())
+
+    after = flat(policy.state_dict())
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        assert torch.equal(value, after[name]) if isinstance(value, torch.Tensor) else value == after[name], name
+    assert torch.equal(policy.network.weight.grad, torch.ones(1, 1))
+    assert policy.network.training
+    assert policy.network.weight.requires_grad
+    assert torch.equal(torch.get_rng_state(), global_state)
+
+
+def test_progress_is_told_to_the_end() -> None:
+    told: list[EvaluationProgress] = []
+    play(TellingPolicy(num_envs=2), scripted_task(continual_eval_num_returns=6), on_progress=told.append)
+    assert (told[-1].episodes, told[-1].num_episodes) == (6, 6)
+    assert told[-1].steps >= 33
+
+
+def test_eval_max_steps_ends_the_episodes_of_image_tasks() -> None:
+    (episodes,) = play(guessing_policy(), catch(eval_max_steps=3)).values()
+    assert {each.length for each in episodes} == {3}
+    assert {each.episode_return for each in episodes} == {0.0}
+
+
+def test_an_environment_that_never_ends_is_a_failure_that_names_the_task() -> None:
+    endless = scripted_task("endless", [Row(1.0)], eval_max_steps=20, continual_eval_num_returns=1)
+    with pytest.raises(EnvironmentFailure, match=r"task 'endless': .* went on past eval_max_steps \(20\)"):
+        play(TellingPolicy(num_envs=1), endless)
+
+
+def test_an_episode_of_exactly_eval_max_steps_is_fine() -> None:
+    script = [*[Row(1.0)] * 19, Row(1.0, truncated=True), Row()]
+    task = scripted_task("long", script, eval_max_steps=20, continual_eval_num_returns=3)
+    (episodes,) = play(TellingPolicy(num_envs=1, num_steps=7), task).values()
+    assert [each.length for each in episodes] == [20, 20, 20]
+
+
+class WatchedTask(ScriptedTask):
+    """Fails where it is told to, and remembers its environments."""
+
+    type: Literal["watched"] = "watched"  # type: ignore[assignment]  # a type of its own
+    fails_in: Literal["make_envs", "reset", "step", ""] = ""
+
+    def make_envs(self, num_envs: int, *, seeds: Any, evaluation: bool) -> Any:
+        def fail(*args: Any, **kwargs: Any) -> Any:
+            raise ValueError("the joystick broke")
+
+        if self.fails_in == "make_envs":
+            fail()
+        envs = super().make_envs(num_envs, seeds=seeds, evaluation=evaluation)
+        if self.fails_in:
+            setattr(envs, self.fails_in, fail)
+        made.append(envs)
+        return envs
+
+
+made: list[ScriptedEnvs] = []
+
+
+@pytest.mark.parametrize("where", ["make_envs", "reset", "step"])
+def test_an_environment_that_raises_is_named_and_closed(where: Any) -> None:
+    made.clear()
+    task = WatchedTask(id="broken", num_timesteps=1, scripts=((Row(),),), fails_in=where)
+    healthy = scripted_task("endless", [Row(1.0)], eval_max_steps=10**9, continual_eval_num_returns=1)
+
+    with pytest.raises(EnvironmentFailure) as raised:
+        play(TellingPolicy(num_envs=1), healthy, task)
+
+    assert str(raised.value) == f"task 'broken': an environment raised in {where}(): ValueError: the joystick broke"
+    assert isinstance(raised.value.__cause__, ValueError)
+    assert all(envs.closed for envs in made)
+    assert evaluation_threads() == []
+
+
+def test_what_progress_raises_ends_the_evaluation_and_its_threads() -> None:
+    class AskedToStopError(Exception):
+        pass
+
+    def stop(progress: EvaluationProgress) -> None:
+        raise AskedToStopError
+
+    made.clear()
+    tasks = [
+        WatchedTask(id=f"endless{index}", num_timesteps=1, scripts=((Row(1.0),),), eval_max_steps=10**9)
+        for index in range(9)  # more than there are threads, so that some are not begun
+    ]
+    with pytest.raises(AskedToStopError):
+        play(TellingPolicy(num_envs=1), *tasks, on_progress=stop)
+    assert evaluation_threads() == []
+    assert made
+    assert all(envs.closed for envs in made)
+
+
+def catch(**fields: Any) -> ImageTask:
+    values = {"num_timesteps": 1, "continual_eval_num_returns": 6, "eval_max_steps": 6, **fields}
+    return ImageTask(id="catch", env="crl_core.tutorial:Catch", **values)
+
+
+def flat(state: Any, name: str = "") -> dict[str, Any]:
+    """Return every leaf of nested containers, tensors copied."""
+    if isinstance(state, dict):
+        return {key: value for k, v in state.items() for key, value in flat(v, f"{name}.{k}").items()}
+    if isinstance(state, list):
+        return {key: value for i, v in enumerate(state) for key, value in flat(v, f"{name}.{i}").items()}
+    return {name: state.clone() if isinstance(state, torch.Tensor) else state}
+
+
+def evaluation_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("evaluation")]
