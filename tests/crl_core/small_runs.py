@@ -57,7 +57,7 @@ class GuessingPolicy(Policy[PolicyConfig]):
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         self.optimizer.step()
-        return {"loss": float(loss)}
+        return {"loss": loss.item()}
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "optimizer": self.optimizer.state_dict()}

@@ -24,6 +24,7 @@ class SpacesTask(Task):
     size: int = 1
     actions: int = 3
     box: bool = False
+    start: int = 0
 
     @property
     def observation_space(self) -> gymnasium.Space[Any]:
@@ -31,7 +32,7 @@ class SpacesTask(Task):
 
     @property
     def action_space(self) -> gymnasium.Space[Any]:
-        return Box(-1, 1, (self.actions,), np.float32) if self.box else Discrete(self.actions)
+        return Box(-1, 1, (self.actions,), np.float32) if self.box else Discrete(self.actions, start=self.start)
 
     def make_envs(self, num_envs: int, *, seeds: Any, evaluation: bool) -> Any:
         raise NotImplementedError
@@ -115,6 +116,7 @@ def test_a_copy_with_other_budgets_has_other_totals() -> None:
             [SpacesTask(id="a"), SpacesTask(id="b", actions=4)],
             r"tasks 'a' and 'b' share action_space_id 0, but one has Discrete\(3\) and the other Discrete\(4\)",
         ),
+        ([SpacesTask(id="a", start=1)], "action spaces must be all Discrete and start at 0"),
         (
             [SpacesTask(id="a"), SpacesTask(id="b", box=True, action_space_id=1)],
             "action spaces must be all Discrete and start at 0, or one Box common to all tasks",

@@ -10,9 +10,9 @@ import contextlib
 import json
 from collections.abc import Collection, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 __all__ = ["PolicyConfig", "RunConfig", "Settings"]
 
@@ -48,13 +48,12 @@ class PolicyConfig(Settings):
 
     runner: str = Field("batch", description="The environment runner that collects data for training.")
 
-    @model_validator(mode="after")
-    def _supported_runner(self) -> Self:
-        if self.runner not in self.supported_runners:
-            raise ValueError(
-                f"runner '{self.runner}' is not one this policy supports: {', '.join(self.supported_runners)}"
-            )
-        return self
+    @field_validator("runner")
+    @classmethod
+    def _supported_runner(cls, runner: str) -> str:
+        if runner not in cls.supported_runners:
+            raise ValueError(f"runner '{runner}' is not one this policy supports: {', '.join(cls.supported_runners)}")
+        return runner
 
     @classmethod
     def split_ignored(cls, settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -94,12 +93,12 @@ class RunConfig(Settings):
     timesteps_per_save: int = Field(30_000, ge=1, description="Steps between two checkpoints.")
     comment: str = Field("", description="Free text that is stored with the run.")
 
-    @model_validator(mode="after")
-    def _known_device(self) -> Self:
-        kind = self.device.partition(":")[0]
-        if kind not in {"auto", "cpu", "cuda", "mps"}:
-            raise ValueError(f"device '{self.device}' is unknown; use auto, cpu, cuda, cuda:<index> or mps")
-        return self
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, device: str) -> str:
+        if device.partition(":")[0] not in {"auto", "cpu", "cuda", "mps"}:
+            raise ValueError(f"device '{device}' is unknown; use auto, cpu, cuda, cuda:<index> or mps")
+        return device
 
 
 def _plain_types(annotation: Any) -> set[Any]:
