@@ -14,4 +14,4 @@ __all__ = ["ClearConfig", "ClearPolicy"]
 
 _MODULES = {"ClearConfig": "config", "ClearPolicy": "policy"}
 
-__getattr__ = lazy_attributes(__name__, _MODULES)
+__getattr__, __dir__ = lazy_attributes(__name__, _MODULES)

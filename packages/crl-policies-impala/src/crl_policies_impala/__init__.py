@@ -32,4 +32,4 @@ _MODULES = {
     "PipelinedRunner": "runner",
 }
 
-__getattr__ = lazy_attributes(__name__, _MODULES)
+__getattr__, __dir__ = lazy_attributes(__name__, _MODULES)

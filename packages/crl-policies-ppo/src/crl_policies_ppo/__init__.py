@@ -21,4 +21,4 @@ _MODULES = {
     "PpoTimestepData": "policy",
 }
 
-__getattr__ = lazy_attributes(__name__, _MODULES)
+__getattr__, __dir__ = lazy_attributes(__name__, _MODULES)

@@ -45,4 +45,4 @@ _MODULES = {
     "refuse_network_file_system": "space",
 }
 
-__getattr__ = lazy_attributes(__name__, _MODULES)
+__getattr__, __dir__ = lazy_attributes(__name__, _MODULES)

@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 
 __all__ = ["AtariTask"]
 
-__getattr__ = lazy_attributes(__name__, {"AtariTask": "task"})
+__getattr__, __dir__ = lazy_attributes(__name__, {"AtariTask": "task"})
