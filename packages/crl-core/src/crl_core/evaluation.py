@@ -72,6 +72,7 @@ def evaluate(
         index: _Game(policy.acting_copy(seed=torch_seed(seeds[index])), task, seeds[index])
         for index, task in tasks.items()
     }
+    on_progress(_progress(list(games.values())))  # making environments can take seconds
     stop = threading.Event()
     with concurrent.futures.ThreadPoolExecutor(min(len(games), os.cpu_count() or 1) or 1, "evaluation") as pool:
         try:
@@ -94,15 +95,17 @@ def _wait(
         )
         for future in done:
             future.result()
-        on_progress(
-            EvaluationProgress(
-                episodes=sum(len(game.episodes) for game in games),
-                num_episodes=sum(game.task.continual_eval_num_returns for game in games),
-                steps=sum(game.steps for game in games),
-            )
-        )
+        on_progress(_progress(games))
         if not running:
             return
+
+
+def _progress(games: list[_Game]) -> EvaluationProgress:
+    return EvaluationProgress(
+        episodes=sum(len(game.episodes) for game in games),
+        num_episodes=sum(game.task.continual_eval_num_returns for game in games),
+        steps=sum(game.steps for game in games),
+    )
 
 
 class _Game:
