@@ -14,8 +14,6 @@ from crl_core import checkpoint as module
 from crl_core.checkpoint import Checkpoint, load_checkpoint, resumable_checkpoints, save_checkpoint, write_durably
 from crl_core.errors import CheckpointError, RunDirectoryError
 
-CPU = torch.device("cpu")
-
 
 def numbered(value: float = 1.0) -> Checkpoint:
     return Checkpoint({"network": {"weight": torch.full((3,), value)}}, {"schedule": {"value": value}})
@@ -26,7 +24,7 @@ def names(directory: Path) -> list[str]:
 
 
 def value_of(path: Path) -> float:
-    return float(load_checkpoint(path, device=CPU).policy["network"]["weight"][0])
+    return float(load_checkpoint(path).policy["network"]["weight"][0])
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -45,7 +43,7 @@ def test_round_trip(tmp_path: Path) -> None:
     state = {"schedule": {"total_steps": 12}, "returns": [1.5, -2.0]}
 
     path = save_checkpoint(tmp_path / "checkpoints", "12", Checkpoint(policy, state))
-    loaded = load_checkpoint(path, device=CPU)
+    loaded = load_checkpoint(path)
 
     assert path == tmp_path / "checkpoints" / "12"
     assert sorted(each.name for each in path.iterdir()) == ["policy.pt", "state.json"]
@@ -158,7 +156,7 @@ def test_a_damaged_one_is_a_message_that_names_it(tmp_path: Path, file: str, con
     else:
         (path / file).write_bytes(content)
     with pytest.raises(CheckpointError, match=r"the checkpoint .*10 cannot be read"):
-        load_checkpoint(path, device=CPU)
+        load_checkpoint(path)
 
 
 def test_what_could_run_code_is_not_loaded(tmp_path: Path) -> None:
@@ -171,7 +169,7 @@ def test_what_could_run_code_is_not_loaded(tmp_path: Path) -> None:
     torch.save({"network": Evil()}, path / "policy.pt")
     (path / "state.json").write_text("{}")
     with pytest.raises(CheckpointError, match="UnpicklingError"):
-        load_checkpoint(path, device=CPU)
+        load_checkpoint(path)
 
 
 def test_a_file_is_either_the_old_or_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

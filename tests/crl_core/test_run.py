@@ -30,8 +30,6 @@ from crl_core.policy import TrainingProgress
 from crl_core.rollout import Rollout
 from crl_core.stopping import Interrupted
 
-CPU = torch.device("cpu")
-
 
 def two_scripted_tasks(**fields: Any) -> Experiment:
     return Experiment(tasks=(scripted_task("first"), scripted_task("second")), **fields)
@@ -135,7 +133,7 @@ def test_tensorboard_shows_the_same_figures(tmp_path: Path) -> None:
 def test_checkpoints_hold_the_policy_and_where_the_logs_end(tmp_path: Path) -> None:
     run(make_plan(tmp_path / "run", two_scripted_tasks()))
     directory = tmp_path / "run"
-    checkpoint = load_checkpoint(directory / "checkpoints" / "22", device=CPU)
+    checkpoint = load_checkpoint(directory / "checkpoints" / "22")
     assert checkpoint.policy.keys() == {"network", "generator", "optimizer"}
     assert checkpoint.state["schedule"]["total_steps"] == 22
     for name, length in checkpoint.state["log_lengths"].items():
@@ -149,8 +147,8 @@ def test_checkpoints_hold_the_policy_and_where_the_logs_end(tmp_path: Path) -> N
 
 def test_a_tasks_last_checkpoint_holds_weights_to_evaluate(tmp_path: Path) -> None:
     run(make_plan(tmp_path / "run", two_scripted_tasks()))
-    at_end = load_checkpoint(tmp_path / "run" / "checkpoints" / "cycle0_task1", device=CPU)
-    resumable = load_checkpoint(tmp_path / "run" / "checkpoints" / "44", device=CPU)
+    at_end = load_checkpoint(tmp_path / "run" / "checkpoints" / "cycle0_task1")
+    resumable = load_checkpoint(tmp_path / "run" / "checkpoints" / "44")
     assert at_end.policy.keys() == {"network"}
     assert at_end.policy["network"].keys() == resumable.policy["network"].keys()
     for name, value in at_end.policy["network"].items():
@@ -206,7 +204,7 @@ def test_the_first_checkpoint_is_there_before_the_first_evaluation(tmp_path: Pat
     with pytest.raises(EnvironmentFailure, match="task 'fragile': an environment raised in step"):
         run(make_plan(tmp_path / "run", breaking("evaluation")))
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["0"]
-    state = load_checkpoint(tmp_path / "run" / "checkpoints" / "0", device=CPU).state
+    state = load_checkpoint(tmp_path / "run" / "checkpoints" / "0").state
     assert state["schedule"]["evaluations"] == 0
     (start,) = rows(tmp_path / "run" / "metrics.jsonl")
     assert start["name"] == "task_start"
@@ -275,7 +273,7 @@ def test_a_request_to_end_saves_first(tmp_path: Path) -> None:
         run(make_plan(tmp_path / "run", two_scripted_tasks(), policy=policy, timesteps_per_save=1000))
     ended = status(tmp_path / "run")
     assert (ended["state"], ended["reason"], ended["total_steps"]) == ("interrupted", "SIGINT", 30)
-    state = load_checkpoint(tmp_path / "run" / "checkpoints" / "30", device=CPU).state
+    state = load_checkpoint(tmp_path / "run" / "checkpoints" / "30").state
     assert (state["schedule"]["total_steps"], state["schedule"]["task_steps"]) == (30, 8)
     assert state["log_lengths"]["metrics.jsonl"] == (tmp_path / "run" / "metrics.jsonl").stat().st_size
     assert "interrupted at step 30; the run was saved" in (tmp_path / "run" / "log.txt").read_text()
@@ -291,7 +289,7 @@ def test_a_request_in_the_midst_of_an_evaluation_saves_what_was_before_it(tmp_pa
 
     with pytest.raises(Interrupted):
         run(make_plan(tmp_path / "run", two_scripted_tasks(), policy=InterruptedInEvaluation))
-    state = load_checkpoint(tmp_path / "run" / "checkpoints" / "22", device=CPU).state
+    state = load_checkpoint(tmp_path / "run" / "checkpoints" / "22").state
     assert (state["schedule"]["evaluations"], state["schedule"]["evaluated_at"]) == (1, 0)
     assert [step for step, _ in series(tmp_path / "run", "eval_reward/0")] == [0]
 
@@ -341,7 +339,7 @@ def test_a_full_disk_is_one_message_and_keeps_the_last_checkpoint(
     assert status(tmp_path / "run")["state"] == "failed"
     newest = max((path.name for path in (tmp_path / "run" / "checkpoints").iterdir() if path.name.isdigit()), key=int)
     assert newest == "22"
-    load_checkpoint(tmp_path / "run" / "checkpoints" / newest, device=CPU)
+    load_checkpoint(tmp_path / "run" / "checkpoints" / newest)
 
 
 def test_only_the_trained_tasks_are_trained_and_only_the_evaluated_ones_evaluated(tmp_path: Path) -> None:

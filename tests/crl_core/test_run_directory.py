@@ -103,8 +103,8 @@ def test_the_default_name_says_what_runs_and_is_not_taken(tmp_path: Path, monkey
     first = default_run_directory("clear", "gym:CartPole-v1/x")
     assert first.parent == Path("runs")
     assert first.name.startswith("clear_gym-CartPole-v1-x_")
-    monkeypatch.setattr(Path, "exists", lambda self: not self.name.endswith("-2"))
-    assert default_run_directory("clear", "x").name.endswith("-2")
+    monkeypatch.setattr("crl_core.run_directory.os.getpid", lambda: 123456)
+    assert default_run_directory("clear", "x").name.endswith("-123456")  # another process never has the same name
 
 
 def test_the_environment_is_recorded_without_a_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import mmap
 import signal
 import subprocess
 import sys
@@ -13,6 +15,13 @@ import pytest
 
 from crl_core.errors import ReplayError
 from crl_replay import UnrollSchema, UnrollStore
+from crl_replay.environment import unroll_key
+
+
+def _noise(number: int) -> dict[str, Any]:
+    """An unroll whose record takes four pieces."""
+    size = 7 * mmap.PAGESIZE // 2
+    return {"noise": np.random.default_rng(number).integers(0, 256, size, dtype=np.uint8)}
 
 
 @pytest.fixture
@@ -162,16 +171,76 @@ def test_a_store_is_opened_once_at_a_time(store: UnrollStore) -> None:
         UnrollStore.open(store.directory)
 
 
-def test_a_corrupt_record_names_its_number(store: UnrollStore, make_unroll: Any) -> None:
-    store.put(9, make_unroll(9))
+@contextlib.contextmanager
+def _pieces(store: UnrollStore) -> Iterator[lmdb.Transaction]:
+    """A write transaction on the files of a store, which is closed."""
     store.close()
     with lmdb.open(str(store.directory), map_size=1 << 30) as environment, environment.begin(write=True) as transaction:
-        key = (9).to_bytes(8, "big")
-        record = bytearray(transaction.get(key) or b"")
+        yield transaction
+
+
+def _piece_key(number: int, index: int) -> bytes:
+    return unroll_key(number) + index.to_bytes(4, "big")
+
+
+def test_a_corrupt_record_names_its_number(store: UnrollStore, make_unroll: Any) -> None:
+    store.put(9, make_unroll(9))
+    with _pieces(store) as transaction:
+        record = bytearray(transaction.get(_piece_key(9, 0)) or b"")
         record[len(record) // 2] ^= 1
-        transaction.put(key, bytes(record))
+        transaction.put(_piece_key(9, 0), bytes(record))
     with UnrollStore.open(store.directory) as again, pytest.raises(ReplayError, match=r"Unroll 9 .* is damaged"):
         again.get(9)
+
+
+@pytest.mark.parametrize("number", [3, 4, 5])
+@pytest.mark.parametrize("index", [0, 1, 3])
+def test_a_missing_piece_names_its_unroll_and_spares_the_others(tmp_path: Path, number: int, index: int) -> None:
+    with UnrollStore.create(tmp_path / "replay", UnrollSchema.from_example(_noise(0))) as store:
+        for other in (3, 4, 5):
+            store.put(other, _noise(other))
+        with _pieces(store) as transaction:
+            assert transaction.stat()["entries"] == 1 + 3 * 4
+            assert transaction.delete(_piece_key(number, index))
+    with UnrollStore.open(tmp_path / "replay") as again:
+        with pytest.raises(ReplayError, match=rf"Unroll {number} .* is damaged"):
+            again.get(number)
+        for other in {3, 4, 5} - {number}:
+            np.testing.assert_array_equal(again.get(other)["noise"], _noise(other)["noise"])
+        assert again.numbers().tolist() == [other for other in (3, 4, 5) if other != number or index > 0]
+        again.delete([number])
+        assert set(again.numbers().tolist()) == {3, 4, 5} - {number}
+    with _pieces(again) as transaction:
+        assert transaction.stat()["entries"] == 1 + 2 * 4
+
+
+def test_unrolls_of_many_pieces_are_put_read_and_deleted_whole(tmp_path: Path) -> None:
+    numbers = [7, 2**40, 0, 255, 256]  # not in their order
+    with UnrollStore.create(tmp_path / "replay", UnrollSchema.from_example(_noise(0))) as store:
+        for number in numbers:
+            store.put(number, _noise(number))
+        store.delete([255, 1])
+        assert store.delete_from(2**40) == 1
+        assert store.numbers().tolist() == [0, 7, 256]
+        assert len(store) == 3
+        for number in (256, 0, 7):
+            np.testing.assert_array_equal(store.get(number)["noise"], _noise(number)["noise"])
+        with pytest.raises(ReplayError, match="has no unroll 255"):
+            store.get(255)
+        store.put(7, _noise(1))
+        for call in (store.sync, store.close):
+            with pytest.raises(ReplayError, match="already holds unroll 7"):
+                call()
+
+
+def test_a_piece_fills_one_page(tmp_path: Path) -> None:
+    with UnrollStore.create(tmp_path / "replay", UnrollSchema.from_example(_noise(0))) as store:
+        for number in range(10):
+            store.put(number, _noise(number))
+    with _pieces(store) as transaction:
+        # What is less than half a page lies in the tree.
+        assert transaction.stat()["overflow_pages"] in (3 * 10, 4 * 10)
+        assert {len(transaction.get(_piece_key(number, 0)) or b"") for number in range(10)} == {mmap.PAGESIZE - 16}
 
 
 def test_a_closed_store_says_so_and_closes_twice(store: UnrollStore, make_unroll: Any) -> None:
@@ -188,7 +257,8 @@ WRITE_UNTIL_KILLED = """
 import sys
 import numpy as np
 from crl_replay import UnrollSchema, UnrollStore
-unroll = lambda number: {"a": np.full(1000, number), "name": str(number)}
+noise = lambda number: np.random.default_rng(number).integers(0, 256, 9000, dtype=np.uint8)
+unroll = lambda number: {"a": np.full(1000, number), "noise": noise(number), "name": str(number)}
 store = UnrollStore.create(sys.argv[1], UnrollSchema.from_example(unroll(0)))
 for number in range(10**9):
     store.put(number, unroll(number))
@@ -212,4 +282,7 @@ def test_everything_synced_survives_a_kill(tmp_path: Path) -> None:
         for number in numbers.tolist():
             unroll = store.get(number)
             np.testing.assert_array_equal(unroll["a"], np.full(1000, number))
+            np.testing.assert_array_equal(
+                unroll["noise"], np.random.default_rng(number).integers(0, 256, 9000, dtype=np.uint8)
+            )
             assert unroll["name"] == str(number)

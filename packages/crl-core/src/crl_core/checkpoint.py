@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,14 @@ def resumable_checkpoints(directory: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name), reverse=True)
 
 
-def load_checkpoint(path: Path, *, device: torch.device) -> Checkpoint:
-    """Read a checkpoint.
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint, all tensors on the CPU; networks and optimizers move them to where they are.
 
     Raises:
         CheckpointError: it is missing or damaged.
     """
     try:
-        policy = torch.load(path / "policy.pt", map_location=device, weights_only=True)
+        policy = torch.load(path / "policy.pt", map_location="cpu", weights_only=True)
         state = json.loads((path / "state.json").read_text(encoding="utf-8"))
     except Exception as error:
         raise CheckpointError(f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
@@ -95,16 +95,13 @@ def load_checkpoint(path: Path, *, device: torch.device) -> Checkpoint:
 
 def write_durably(path: Path, text: str) -> None:
     """Write a file so that it is, at any moment, either the old or the new one, and on the disk when this returns."""
-    _replace(path, lambda file: file.write(text.encode()))
-
-
-def _replace(path: Path, write: Callable[[Any], object]) -> None:
     unfinished = path.with_name(f".{path.name}.unfinished")
     with unfinished.open("wb") as file:
-        write(file)
+        file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
+    _sync_directory(path.parent)
 
 
 def _remove(checkpoint: Path) -> None:

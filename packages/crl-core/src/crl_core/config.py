@@ -20,7 +20,7 @@ __all__ = ["PolicyConfig", "RunConfig", "Settings"]
 class Settings(BaseModel):
     """Frozen settings that take their values as typed or as text, `25e6` included."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 from rich.console import Console
 
 from crl_core.devices import limit_threads
+from crl_core.errors import RunDirectoryError
 from crl_core.logs import RunLog
 from crl_core.observers.base import Observers
 from crl_core.observers.jsonl import JsonlObserver
@@ -56,9 +58,12 @@ def launch(plan: RunPlan, console: Console, log: RunLog) -> None:
             _log.info("interrupted at step %s; the run was saved", f"{run.where()['total_steps']:,}")
             raise
         except BaseException as error:
-            state: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            status.end(state, f"{type(error).__name__}: {error}", run.where())
             log.write_traceback(error)
+            state: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            with contextlib.suppress(OSError):  # what is wrong with the disk is told by the error itself
+                status.end(state, f"{type(error).__name__}: {error}", run.where())
+            if isinstance(error, OSError):
+                raise RunDirectoryError(f"the run directory {plan.directory} cannot be written: {error}") from error
             raise
         status.end("finished", "", run.where())
         console.print(summary.table())

@@ -27,6 +27,7 @@ from crl_core.config import PolicyConfig
 from crl_core.errors import ExperimentError
 from crl_core.plugins import registry
 from crl_core.rollout import Rollout
+from crl_core.seeding import torch_seed
 from crl_core.specs import load_object
 from crl_core.task import Task
 
@@ -146,7 +147,7 @@ class Policy(ABC, Generic[ConfigT]):
         self.device = device
         self.seed = seed
         self.workspace = workspace
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self.generator = torch.Generator(device).manual_seed(torch_seed(np.random.SeedSequence(seed)))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.build()
@@ -200,7 +201,7 @@ class Policy(ABC, Generic[ConfigT]):
     def runner_options(self, task: Task, *, eval_mode: bool) -> dict[str, Any]:
         """Return the options the runner is made with."""
         if eval_mode:
-            return {"num_envs": min(10, task.continual_eval_num_returns), "num_steps": 128}
+            return {"num_envs": min(10, task.continual_eval_num_returns), "num_steps": 16}
         return {"num_envs": 8, "num_steps": 20}
 
     def get_environment_runner(

@@ -19,6 +19,7 @@ from crl_core.runners.base import CollectedData, EnvironmentRunner
 from crl_core.schedule import Schedule, Visit
 from crl_core.seeding import Purpose, seed_sequence
 from crl_core.stopping import Interrupted, StopRequest
+from crl_core.timing_log import TimingLog
 from crl_core.training_log import TrainingLog
 
 __all__ = ["Run"]
@@ -52,6 +53,7 @@ class Run:
             timesteps_per_save=plan.config.timesteps_per_save,
         )
         self._training_log = TrainingLog(plan.experiment.total_steps)
+        self._timing_log = TimingLog()
 
     def train(self) -> None:
         """Walk through the experiment.
@@ -81,6 +83,7 @@ class Run:
                 segment=schedule.segment,
             )
             with self._policy.get_environment_runner(visit.task, seed=seed) as runner:
+                runner.on_wait = self._stop.check
                 self._save_and_evaluate()
                 while not schedule.task_done():
                     data = runner.collect_data()
@@ -122,9 +125,10 @@ class Run:
         self._training_log.add({**data.logs, **metrics}, data.episodes)
         self._observer.collected(progress, data.episodes)
         self._status.beat(self.where())
+        self._timing_log.add({**data.timings, "train_seconds": train_seconds}, data.steps)
         if self._training_log.due(progress.total_steps):
             self._log_row()
-            self._observer.timings(self._moment(), {**data.timings, "train_seconds": train_seconds})
+            self._observer.timings(self._moment(), self._timing_log.take())
         self._stop.check()
 
     def _log_row(self) -> None:
@@ -139,6 +143,7 @@ class Run:
             self._evaluate()
         if self._schedule.save_due():
             self._save()
+        self._timing_log.pause()
 
     def _evaluate(self) -> None:
         schedule = self._schedule

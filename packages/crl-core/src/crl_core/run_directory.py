@@ -32,11 +32,10 @@ _HEARTBEAT_SECONDS = 10.0
 
 
 def default_run_directory(policy: str, experiment: str) -> Path:
-    """Return `runs/<policy>_<experiment>_<timestamp>`, with a number after it where that is taken."""
+    """Return `runs/<policy>_<experiment>_<timestamp>`; milliseconds and the process keep runs begun together apart."""
     plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in f"{policy}_{experiment}")
-    base = Path("runs") / f"{plain}_{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    candidates = [base, *(base.with_name(f"{base.name}-{number}") for number in range(1, 100))]
-    return next(path for path in candidates if not path.exists())
+    now = datetime.now().astimezone()
+    return Path("runs") / f"{plain}_{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}-{os.getpid()}"
 
 
 def check_run_directory(directory: Path) -> None:

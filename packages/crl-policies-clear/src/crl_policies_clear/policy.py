@@ -64,7 +64,7 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         """
         if config.batch_replay_ratio == 0:
             return config
-        parent = Path(config.large_file_path) if config.large_file_path is not None else directory
+        parent = Path(config.large_file_path) if config.large_file_path is not None else directory / "replay"
         refuse_network_file_system(parent)
         space = plan(
             config.replay_buffer_frames, total_steps, parent, bytes_per_step=_bytes_per_step(observation_space)
@@ -72,13 +72,13 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         _log.info("%s in %s", space, parent)
         if space.fits:
             return config
-        if "replay_buffer_frames" in config.model_fields_set:
+        frames = int(space.steps_that_fit * _SHARE_OF_FREE_DISK)
+        if "replay_buffer_frames" in config.model_fields_set or frames < config.batch_size * config.unroll_length:
             raise ReplayError(
                 f"--replay-buffer-frames: {space.steps:,} steps of replay take {human_bytes(space.needed_bytes)}, "
                 f"but {parent} has {human_bytes(space.free_bytes)} free, room for {space.steps_that_fit:,} steps. "
                 "Ask for fewer, or set --large-file-path to a directory on a larger local disk."
             )
-        frames = max(config.unroll_length, int(space.steps_that_fit * _SHARE_OF_FREE_DISK))
         _log.warning(
             "the replay buffer is cut down to %s steps, as its disk has no room for %s; set --replay-buffer-frames or "
             "--large-file-path to choose for yourself",

@@ -28,7 +28,9 @@ class ImpalaConfig(PolicyConfig):
 
     runner: str = Field("pipelined", description="The environment runner: pipelined (overlaps) or batch (takes turns).")
     num_actors: int = Field(4, ge=1, description="Environments to collect from.")
-    batch_size: int = Field(8, ge=1, description="Unrolls in one learner batch.")
+    batch_size: int = Field(
+        8, ge=1, description="Unrolls in one learner batch; runner batch has no more than num_actors."
+    )
     unroll_length: int = Field(80, ge=1, description="Steps in an unroll.")
     entropy_cost: float = Field(0.0006, ge=0, description="Weight of the entropy bonus.")
     baseline_cost: float = Field(0.5, ge=0, description="Weight of the value loss, which has a factor 1/2 of its own.")

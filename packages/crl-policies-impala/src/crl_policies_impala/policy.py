@@ -5,7 +5,9 @@ Letters in shapes: T steps, N columns, A actions.
 
 from __future__ import annotations
 
+import itertools
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
@@ -75,7 +77,7 @@ class ImpalaPolicy(Policy[ConfigT]):
         """Return the options of the runner that the settings name."""
         if eval_mode:
             parallel = min(self.config.eval_episode_num_parallel, task.continual_eval_num_returns)
-            return {"num_envs": parallel, "num_steps": 128}
+            return {"num_envs": parallel, "num_steps": 16}
         options = {"num_envs": self.config.num_actors, "num_steps": self.config.unroll_length}
         return {**options, "batch_size": self.config.batch_size} if self.config.runner == "pipelined" else options
 
@@ -102,14 +104,14 @@ class ImpalaPolicy(Policy[ConfigT]):
         )
 
     def train(self, rollouts: Sequence[Rollout], *, progress: TrainingProgress) -> Mapping[str, float]:
-        """Make one update for every `batch_size` columns; return the means of the losses."""
+        """Make one update for about every `batch_size` columns, none much smaller; return the means of the figures."""
         learning_rate = self._set_learning_rate(progress)
         collected = Rollout.concatenate(rollouts)
-        size = self.config.batch_size
-        updates = [
-            self._update(collected.columns(start, start + size)) for start in range(0, collected.num_columns, size)
-        ]
-        means = {name: sum(each[name] for each in updates) / len(updates) for name in updates[0]}
+        parts = max(1, collected.num_columns // self.config.batch_size)
+        edges = [collected.num_columns * part // parts for part in range(parts + 1)]
+        updates = [self._update(collected.columns(start, stop)) for start, stop in itertools.pairwise(edges)]
+        names = dict.fromkeys(name for each in updates for name in each)
+        means = {name: statistics.fmean(each[name] for each in updates if name in each) for name in names}
         return {**means, "learning_rate": learning_rate}
 
     def augment(self, batch: Rollout) -> Rollout:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import queue
 import threading
@@ -23,6 +24,8 @@ from crl_core.seeding import torch_seed
 from crl_core.task import Task
 
 __all__ = ["PipelinedRunner"]
+
+_log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2  # how long a thread waits before it looks whether it should stop
 _CLOSE_SECONDS = 5.0
@@ -128,11 +131,20 @@ class PipelinedRunner(BatchRunner):
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(max(0.0, deadline - time.monotonic()))
+        self._warn_of_what_is_left()
         self._threads = []
         while not self._queue.empty():
             self._waiting.append(self._queue.get_nowait().rollout)
         self.dropped_steps += sum(rollout.steps for rollout in self._waiting)
         self._waiting = []
+
+    def _warn_of_what_is_left(self) -> None:
+        late = [thread.name for thread in self._threads if thread.is_alive()]
+        if late:
+            _log.warning("%s did not stop within %g s; an environment hangs", ", ".join(late), _CLOSE_SECONDS)
+        if self._failure is not None:
+            _log.warning("task '%s': a collector failed while it was closed", self.task.id, exc_info=self._failure)
+            self._failure = None
 
     def _publish(self) -> None:
         """Give collectors the newest weights: a fresh copy, since a network in use must never be written to."""
@@ -144,12 +156,15 @@ class PipelinedRunner(BatchRunner):
 
     def _next(self) -> _Collected:
         while True:
+            self.on_wait()
             if self._failure is not None:
-                raise self._failure
+                failure, self._failure = self._failure, None
+                raise failure
             try:
                 return self._queue.get(timeout=_POLL_SECONDS)
             except queue.Empty:
-                if not any(thread.is_alive() for thread in self._threads):
+                all_stopped = not any(thread.is_alive() for thread in self._threads)
+                if all_stopped and self._failure is None:
                     raise EnvironmentFailure(f"task '{self.task.id}': every collector has stopped") from None
 
     def _run_collector(self, seed: np.random.SeedSequence, num_envs: int) -> None:

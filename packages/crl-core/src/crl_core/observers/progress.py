@@ -124,7 +124,10 @@ class _Bars:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TextColumn("{task.description}"), console=console
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.description}", markup=False),
+            console=console,
         )
         self._progress.start()
         self._bar: TaskID = self._progress.add_task("starting", total=None)

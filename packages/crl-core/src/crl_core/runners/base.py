@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -56,11 +56,13 @@ class EnvironmentRunner(ABC):
 
     Attributes:
         num_envs: how many environments it plays; `Episode.environment` counts them.
-        dropped_steps: after `close`, the steps that were played but never handed over.
+        dropped_steps: after `close`, the steps of whole unrolls that were never handed over.
+        on_wait: called again and again while `collect_data` waits for another thread; what it raises ends the wait.
     """
 
     num_envs: int
     dropped_steps: int = 0
+    on_wait: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, policy: Policy[Any], task: Task, *, seed: np.random.SeedSequence, eval_mode: bool) -> None:
         """Make a runner. A subclass adds what it needs to know from the policy (`Policy.runner_options`) as keywords.

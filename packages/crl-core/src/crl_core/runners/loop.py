@@ -66,12 +66,16 @@ class EnvironmentLoop:
         self.last_data: TimestepData | None = None
         try:
             self._envs = task.make_envs(num_envs, seeds=environment_seeds(seed, num_envs), evaluation=eval_mode)
+        except CrlError:
+            raise
         except Exception as error:
             raise self._failure("make_envs", error) from error
         try:
             self.observations: npt.NDArray[Any] = self._envs.reset()[0]
-        except Exception as error:
+        except BaseException as error:
             self._envs.close()
+            if isinstance(error, CrlError) or not isinstance(error, Exception):
+                raise
             raise self._failure("reset", error) from error
 
     def step(self, observations: Tensor) -> Step:
@@ -79,6 +83,8 @@ class EnvironmentLoop:
         data = self._policy.compute_action(observations, self._task, self.last_data, eval_mode=self._eval_mode)
         try:
             self.observations, rewards, terminated, truncated, infos = self._envs.step(data.actions.numpy())
+        except CrlError:
+            raise
         except Exception as error:
             raise self._failure("step", error) from error
         done = terminated | truncated
@@ -108,9 +114,7 @@ class EnvironmentLoop:
         self._lengths[ended] = 0
         return episodes
 
-    def _failure(self, where: str, error: Exception) -> CrlError:
-        if isinstance(error, CrlError):
-            return error
+    def _failure(self, where: str, error: Exception) -> EnvironmentFailure:
         return EnvironmentFailure(
             f"task '{self._task.id}': an environment raised in {where}(): {type(error).__name__}: {error}"
         )
