@@ -25,7 +25,7 @@ def test_a_plan_takes_the_smaller_of_buffer_and_run(tmp_path: Path, free: Callab
     free(10_000_000)
     assert plan(5_000, 10**9, tmp_path).steps == 5_000
     assert plan(10**9, 5_000, tmp_path).steps == 5_000
-    assert plan(5_000, 10**9, tmp_path).needed_bytes == pytest.approx(5_000 * 850 * 1.1)
+    assert plan(5_000, 10**9, tmp_path).needed_bytes == pytest.approx(5_000 * 860 * 1.1)
     assert plan(5_000, 10**9, tmp_path, bytes_per_step=10).needed_bytes == 50_000
 
 

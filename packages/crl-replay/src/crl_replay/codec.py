@@ -13,17 +13,17 @@ __all__ = ["CodecError", "compress", "decompress"]
 CodecError = (zstandard.ZstdError, MemoryError)
 """What `decompress` raises for a damaged record: a damaged length in its header can ask for any amount of memory."""
 
-_LEVEL = 1
+LEVEL = 1
 # zstandard's objects must not be used by two threads at a time, and are worth keeping.
 _of_thread = threading.local()
 
 
-def compress(payload: Payload) -> bytes:
-    """Return `payload` as one frame that carries its length and a checksum."""
-    if not hasattr(_of_thread, "compressor"):
-        _of_thread.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-    compressor: zstandard.ZstdCompressor = _of_thread.compressor
-    return compressor.compress(payload.data)
+def compress(payload: Payload, level: int = LEVEL) -> bytes:
+    """Return `payload` as one frame that carries its length and a checksum. Higher levels take longer."""
+    compressors: dict[int, zstandard.ZstdCompressor] = _of_thread.__dict__.setdefault("compressors", {})
+    if level not in compressors:
+        compressors[level] = zstandard.ZstdCompressor(level=level, write_checksum=True)
+    return compressors[level].compress(payload.data)
 
 
 def decompress(record: bytes) -> bytes:

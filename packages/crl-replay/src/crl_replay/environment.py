@@ -4,20 +4,48 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import lmdb
+import numpy as np
 
 from crl_core.errors import ReplayError
+from crl_replay.arrays import Numbers
 from crl_replay.codec import CodecError, decompress
+from crl_replay.pieces import get_record
 from crl_replay.schema import UnrollSchema
 
-__all__ = ["DATA_FILE", "LOCK_FILE", "SCHEMA_KEY", "open_environment", "read_schema", "sync_directory", "unusable"]
+__all__ = [
+    "DATA_FILE",
+    "LOCK_FILE",
+    "SCHEMA_KEY",
+    "UNROLL_PREFIX",
+    "open_environment",
+    "read_schema",
+    "sync_directory",
+    "unroll_key",
+    "unroll_numbers",
+    "unusable",
+]
 
 DATA_FILE = "data.mdb"
 LOCK_FILE = "lock.mdb"
-# Sorts after every number and has another length.
+# Sorts before every unroll's key, so that new unrolls come last.
 SCHEMA_KEY = b"schema"
+UNROLL_PREFIX = b"u"
+_UNROLL_KEY = np.dtype([("prefix", "S1"), ("number", ">i8")])
+
+
+def unroll_key(number: int) -> bytes:
+    """Return the key of the unroll of this number. Keys sort as numbers do."""
+    return UNROLL_PREFIX + int(number).to_bytes(8, "big")
+
+
+def unroll_numbers(keys: Iterable[bytes]) -> Numbers:
+    """Return the numbers of the unrolls with these keys, `int64 [n]`."""
+    numbers: Numbers = np.frombuffer(b"".join(keys), dtype=_UNROLL_KEY)["number"].astype(np.int64)
+    return numbers
 
 
 def open_environment(directory: Path, map_size: int) -> lmdb.Environment:
@@ -42,7 +70,7 @@ def read_schema(environment: lmdb.Environment, directory: Path, *, expected: Unr
     """
     try:
         with environment.begin() as transaction:
-            record = transaction.get(SCHEMA_KEY)
+            record = get_record(transaction.cursor(), SCHEMA_KEY)
         text = None if record is None else decompress(record).decode()
     except (lmdb.Error, UnicodeDecodeError, *CodecError) as error:
         raise unusable(directory, error) from error

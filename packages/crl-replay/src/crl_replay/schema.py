@@ -1,7 +1,7 @@
 """What one unroll consists of, and how it becomes one compressed record and back.
 
-A record is one zstd frame of the fields' plain bytes, one after the other: frame stacks repeat themselves at a short
-distance, so that plain bytes compress nearly as well as unstacked frames.
+A record is one zstd frame of the fields' bytes, one after the other: plain arrays, then what may be image stacks as
+`layout` writes them, then strings. A record that comes out large is tried a second time, with the images time last.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ import numpy as np
 from crl_core.errors import ReplayError
 from crl_replay.arrays import Array, Payload, Unroll
 from crl_replay.codec import CodecError, compress, decompress
+from crl_replay.layout import continuations, is_stack, pack_stacks, packed_bytes, to_time_last, unpack_stacks
 
 __all__ = ["Field", "UnrollSchema"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# A record of fewer bytes is small enough; a larger one is worth a second try, at a level that takes longer.
+SMALL_BYTES = 10_000
+SECOND_LEVEL = 4
 STRING = "str"
 _LENGTH = np.dtype("<u4")
 _NUMERIC_KINDS = "biufc"
@@ -144,19 +148,23 @@ class UnrollSchema:
         """
         self.check(unroll)
         strings = b"".join(_string_bytes(str(unroll[name])) for name in self._strings)
-        plain = sum(field.nbytes for field in self.fields.values())
-        size = plain + len(strings)
+        continues = {name: continuations(np.asarray(unroll[name])) for name, _ in self._stacks}
+        sizes = {name: packed_bytes(field.shape, continues[name]) for name, field in self._stacks}
+        size = self._plain_bytes + sum(sizes.values()) + len(strings)
         payload = np.empty(size, dtype=np.uint8) if memory is None or len(memory) < size else memory[:size]
         offset = 0
         for name, field in self._arrays:
             target = payload[offset : offset + field.nbytes].view(field.dtype).reshape(field.shape)
             target[...] = unroll[name]
             offset += field.nbytes
+        for name, _ in self._stacks:
+            pack_stacks(np.asarray(unroll[name]), continues[name], payload[offset : offset + sizes[name]])
+            offset += sizes[name]
         payload[offset:] = np.frombuffer(strings, dtype=np.uint8)
         return payload
 
     def unpack(self, payload: bytes, number: int) -> dict[str, Array]:
-        """Return the fields in `payload`: read-only views on it, strings as `str []` arrays.
+        """Return the fields in `payload`: read-only arrays, mostly views on it, strings as `str []` arrays.
 
         Raises:
             ReplayError: the payload is not as long as this schema says; it names the unroll by `number`.
@@ -169,6 +177,8 @@ class UnrollSchema:
                 flat = np.frombuffer(payload, dtype=field.dtype, count=items, offset=offset)
                 unroll[name] = flat.reshape(field.shape)
                 offset += field.nbytes
+            for name, field in self._stacks:
+                unroll[name], offset = unpack_stacks(payload, offset, field.shape)
             for name in self._strings:
                 length = int(np.frombuffer(payload, dtype=_LENGTH, count=1, offset=offset)[0])
                 offset += _LENGTH.itemsize
@@ -182,7 +192,17 @@ class UnrollSchema:
 
     def encode(self, unroll: Unroll) -> bytes:
         """Return `unroll` as one compressed record. Raises `ReplayError` unless it has this schema."""
-        return compress(self.pack(unroll))
+        return self.compress(self.pack(unroll))
+
+    def compress(self, payload: Payload) -> bytes:
+        """Return the record of what `pack` returned."""
+        record = compress(payload)
+        if not self._stacks or len(record) < SMALL_BYTES:
+            return record
+        payload, offset = payload.copy(), self._plain_bytes
+        for _, field in self._stacks:
+            offset = to_time_last(payload, offset, field.shape)
+        return min(record, compress(payload, SECOND_LEVEL), key=len)
 
     def decode(self, record: bytes, number: int) -> dict[str, Array]:
         """Return the fields in `record`: read-only arrays, strings as `str []` arrays.
@@ -200,13 +220,26 @@ class UnrollSchema:
 
     @cached_property
     def _arrays(self) -> list[tuple[str, Field]]:
-        """The fields in the order of their bytes: widest items first, so that every array is aligned in memory."""
-        arrays = [(name, field) for name, field in self.fields.items() if field.dtype != STRING]
+        """The plain arrays in the order of their bytes: widest items first, so that every one is aligned in memory."""
+        arrays = [
+            (name, field)
+            for name, field in self.fields.items()
+            if field.dtype != STRING and not is_stack(field.dtype, field.shape)
+        ]
         return sorted(arrays, key=lambda entry: (-np.dtype(entry[1].dtype).itemsize, entry[0]))
 
     @cached_property
+    def _plain_bytes(self) -> int:
+        return sum(field.nbytes for _, field in self._arrays)
+
+    @cached_property
+    def _stacks(self) -> list[tuple[str, Field]]:
+        """The fields that may be image stacks, which follow the plain arrays."""
+        return sorted((name, field) for name, field in self.fields.items() if is_stack(field.dtype, field.shape))
+
+    @cached_property
     def _strings(self) -> list[str]:
-        """The string fields, which follow the arrays: each its length in bytes, then its UTF-8."""
+        """The string fields, which come last: each its length in bytes, then its UTF-8."""
         return sorted(name for name, field in self.fields.items() if field.dtype == STRING)
 
 

@@ -18,11 +18,15 @@ from crl_replay.environment import (
     DATA_FILE,
     LOCK_FILE,
     SCHEMA_KEY,
+    UNROLL_PREFIX,
     open_environment,
     read_schema,
     sync_directory,
+    unroll_key,
+    unroll_numbers,
     unusable,
 )
+from crl_replay.pieces import get_record, record_keys
 from crl_replay.schema import UnrollSchema
 from crl_replay.writer import Write, Writer
 
@@ -30,7 +34,6 @@ __all__ = ["UnrollStore"]
 
 MAP_SIZE = 1 << 40
 STALL_SECONDS = 120.0
-_NUMBER_BYTES = 8
 
 
 class _Found(NamedTuple):
@@ -151,12 +154,13 @@ class UnrollStore:
                 put's number was taken.
         """
         self._check()
-        self._writer.submit([Write(_key(number), self.schema.pack(unroll, self._writer.memory()))])
+        payload = self.schema.pack(unroll, self._writer.memory())
+        self._writer.submit([Write(unroll_key(number), payload, self.schema.compress)])
 
     def delete(self, numbers: Iterable[int]) -> None:
         """Delete the unrolls of these numbers; numbers that are not there are passed over."""
         self._check()
-        self._writer.submit([Write(_key(number), None) for number in numbers])
+        self._writer.submit([Write(unroll_key(number), None) for number in numbers])
 
     def delete_from(self, first_number: int) -> int:
         """Delete every unroll numbered `first_number` or higher; return how many there were."""
@@ -189,8 +193,7 @@ class UnrollStore:
         self._check()
         self._writer.flush()
         with self._lmdb_errors(), self._environment.begin() as transaction, transaction.cursor() as cursor:
-            keys = b"".join(key for key in cursor.iternext(values=False) if len(key) == _NUMBER_BYTES)
-        return np.frombuffer(keys, dtype=">i8").astype(np.int64)
+            return unroll_numbers(record_keys(cursor, UNROLL_PREFIX))
 
     def sync(self) -> None:
         """Return once everything put or deleted so far is durable on disk."""
@@ -214,10 +217,7 @@ class UnrollStore:
 
     def __len__(self) -> int:
         """Return the number of unrolls, once everything queued is committed."""
-        self._check()
-        self._writer.flush()
-        with self._lmdb_errors():
-            return self._environment.stat()["entries"] - 1  # less the schema
+        return len(self.numbers())
 
     def __enter__(self) -> Self:
         return self
@@ -235,12 +235,12 @@ class UnrollStore:
     def _find(self, numbers: Sequence[int] | Numbers) -> list[_Found]:
         """Return for each number what waits to be written, else what is on disk."""
         self._check()
-        keys = [_key(number) for number in numbers]
+        keys = [unroll_key(number) for number in numbers]
         # In this order: what is no longer pending by now is seen by a transaction that begins afterwards.
         waiting = [self._writer.pending(key) for key in keys]
-        with self._lmdb_errors(), self._environment.begin() as transaction:
+        with self._lmdb_errors(), self._environment.begin() as transaction, transaction.cursor() as cursor:
             return [
-                _Found(False, transaction.get(key)) if pending is None else _Found(True, pending.payload)
+                _Found(False, get_record(cursor, key)) if pending is None else _Found(True, pending.payload)
                 for key, pending in zip(keys, waiting, strict=True)
             ]
 
@@ -258,7 +258,3 @@ class UnrollStore:
             yield
         except lmdb.Error as error:
             raise unusable(self.directory, error) from error
-
-
-def _key(number: int) -> bytes:
-    return int(number).to_bytes(_NUMBER_BYTES, "big")

@@ -19,6 +19,8 @@ import lmdb
 from crl_core.errors import ReplayError
 from crl_replay.arrays import Payload
 from crl_replay.codec import compress
+from crl_replay.environment import unroll_numbers
+from crl_replay.pieces import delete_record, piece_bytes, put_record
 
 __all__ = ["Pending", "Write", "Writer"]
 
@@ -31,13 +33,14 @@ _POLL_SECONDS = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Write:
-    """One thing to do: store `payload`, compressed, under `key`; or delete `key` where `payload` is None.
+    """One thing to do: store what `compress` makes of `payload` under `key`; or delete `key` where `payload` is None.
 
     The writer owns `payload`'s memory from then on.
     """
 
     key: bytes
     payload: Payload | None
+    compress: Callable[[Payload], bytes] = compress
 
     @property
     def cost(self) -> int:
@@ -66,6 +69,7 @@ class Writer:
             stall_seconds: how long a caller waits for a disk that takes nothing before it raises.
         """
         self._environment = environment
+        self._piece_bytes = piece_bytes(environment)
         self._directory = directory
         self._stall_seconds = stall_seconds
         self._changed = threading.Condition()
@@ -198,15 +202,15 @@ class Writer:
         return batch
 
     def _commit(self, batch: list[Write]) -> None:
-        records = [None if write.payload is None else compress(write.payload) for write in batch]
+        records = [None if write.payload is None else write.compress(write.payload) for write in batch]
         with self._environment.begin(write=True) as transaction:
             for write, record in zip(batch, records, strict=True):
                 if record is None:
-                    transaction.delete(write.key)
-                elif not transaction.put(write.key, record, overwrite=False):
+                    delete_record(transaction, write.key)
+                elif not put_record(transaction, write.key, record, self._piece_bytes):
                     raise ReplayError(
                         f"The replay store in {self._directory} already holds unroll "
-                        f"{int.from_bytes(write.key, 'big')}, and unrolls never change. Resume the run that the store "
+                        f"{unroll_numbers([write.key])[0]}, and unrolls never change. Resume the run that the store "
                         "belongs to, or use a fresh directory."
                     )
 
