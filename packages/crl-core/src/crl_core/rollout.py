@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Rollout"]
+__all__ = ["PER_COLUMN", "TIME_MAJOR", "Rollout"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Rollout:
     def columns(self, start: int, stop: int) -> Rollout:
         """Return columns `start` to `stop` as views."""
         return Rollout(
-            **{name: getattr(self, name)[:, start:stop] for name in _TIME_MAJOR},
+            **{name: getattr(self, name)[:, start:stop] for name in TIME_MAJOR},
             extras={name: value[:, start:stop] for name, value in self.extras.items()},
             task_id=self.task_id[start:stop],
             num_actions=self.num_actions[start:stop],
@@ -85,7 +85,7 @@ class Rollout:
         if len(rollouts) == 1:
             return first
         return Rollout(
-            **{name: torch.cat([getattr(each, name) for each in rollouts], dim=1) for name in _TIME_MAJOR},
+            **{name: torch.cat([getattr(each, name) for each in rollouts], dim=1) for name in TIME_MAJOR},
             extras={name: torch.cat([each.extras[name] for each in rollouts], dim=1) for name in first.extras},
             task_id=tuple(task_id for each in rollouts for task_id in each.task_id),
             num_actions=torch.cat([each.num_actions for each in rollouts]),
@@ -96,7 +96,7 @@ class Rollout:
         """Return the rollout with every tensor on a device; on that device already, it is returned as it is."""
         if self.rewards.device == device:
             return self
-        names = (*_TIME_MAJOR, "num_actions", "policy_version")
+        names = (*TIME_MAJOR, *PER_COLUMN)
         return Rollout(
             **{name: getattr(self, name).to(device, non_blocking=True) for name in names},
             extras={name: value.to(device, non_blocking=True) for name, value in self.extras.items()},
@@ -104,7 +104,7 @@ class Rollout:
         )
 
 
-_TIME_MAJOR = (
+TIME_MAJOR = (
     "observations",
     "actions",
     "rewards",
@@ -114,3 +114,7 @@ _TIME_MAJOR = (
     "last_actions",
     "last_rewards",
 )
+"""The fields `[T, N, ...]` or `[T + 1, N, ...]`, extras aside."""
+
+PER_COLUMN = ("num_actions", "policy_version")
+"""The tensors `[N]`."""
