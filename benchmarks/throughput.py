@@ -60,12 +60,13 @@ def main(
 
 def measure(policy: str, experiment: str, seconds: float, settings: dict[str, str]) -> dict[str, float]:
     """Return steps per second, and means of what the runner reports, of the training loop after a warm-up."""
-    import numpy as np  # noqa: PLC0415  # only the measuring process needs these
+    # Only the measuring process needs these, and they take seconds to import.
+    import numpy as np
 
-    from crl_core.devices import limit_threads  # noqa: PLC0415
-    from crl_core.plan import plan_run  # noqa: PLC0415
-    from crl_core.policy import TrainingProgress, Workspace  # noqa: PLC0415
-    from crl_core.resolve import resolve  # noqa: PLC0415
+    from crl_core.devices import limit_threads
+    from crl_core.plan import plan_run
+    from crl_core.policy import TrainingProgress, Workspace
+    from crl_core.resolve import resolve
 
     limit_threads()
     defaults = {"preset": "atari", "num_actors": 32} if policy != "ppo" else {"preset": "atari"}

@@ -13,6 +13,7 @@ import torch
 from tests.rollouts import OBSERVATION_SPACE, PROGRESS, make_policy, random_rollout
 
 from crl_core.errors import ReplayError
+from crl_core.rollout import TIME_MAJOR
 from crl_core.tutorial import tutorial
 from crl_policies_clear.config import ClearConfig
 from crl_policies_clear.policy import ClearPolicy
@@ -284,16 +285,7 @@ def last_rows(outputs: Any) -> Any:
 
 
 def assert_same_column(one: Any, column: int, other: Any, source: int) -> None:
-    for name in (
-        "observations",
-        "actions",
-        "rewards",
-        "terminated",
-        "truncated",
-        "valid",
-        "last_actions",
-        "last_rewards",
-    ):
+    for name in TIME_MAJOR:
         mine, theirs = getattr(one, name)[:, column], getattr(other, name)[:, source]
         assert mine.dtype == theirs.dtype
         assert torch.equal(mine, theirs), name

@@ -22,12 +22,12 @@ def run(settings: dict[str, Any], *, dry_run: bool) -> int:
     """Train a policy on an experiment."""
     resolved = resolve(settings)
     # Everything below imports torch, so bad settings are told first, and fast.
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from crl_core.launch import launch  # noqa: PLC0415
-    from crl_core.logs import RunLog  # noqa: PLC0415
-    from crl_core.plan import plan_run  # noqa: PLC0415
-    from crl_core.stopping import Interrupted  # noqa: PLC0415
+    from crl_core.launch import launch
+    from crl_core.logs import RunLog
+    from crl_core.plan import plan_run
+    from crl_core.stopping import Interrupted
 
     console = Console(stderr=dry_run)
     with RunLog(console) as log:
