@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from gymnasium.spaces import Box, Discrete
 from rich.console import Console
 from tests.crl_core.scripted import Row, ScriptedTask
 from torch import Tensor, nn
 
 from crl_core.config import PolicyConfig, RunConfig
 from crl_core.experiment import Experiment
+from crl_core.gymnasium_tasks import ImageTask
 from crl_core.launch import launch
 from crl_core.logs import RunLog
 from crl_core.plan import RunPlan
@@ -23,7 +23,7 @@ from crl_core.plugins import Registered
 from crl_core.policy import Policy, TimestepData, TrainingProgress, Workspace
 from crl_core.rollout import Rollout
 from crl_core.specs import PolicySpec
-from crl_core.task import ImageTask, Task
+from crl_core.task import Task
 
 
 class GuessingPolicy(Policy[PolicyConfig]):
@@ -76,13 +76,13 @@ class GuessingPolicy(Policy[PolicyConfig]):
         self.calls.append("shutdown")
 
 
-def guessing_policy() -> GuessingPolicy:
-    """Return a policy outside any run, for `scripted_task`."""
+def guessing_policy(task: Task) -> GuessingPolicy:
+    """Return a policy outside any run."""
     return GuessingPolicy(
         PolicyConfig(),
-        Box(0, 255, (1,), "float32"),
-        {0: Discrete(4)},
-        task_ids=["scripted"],
+        task.observation_space,
+        {task.action_space_id: task.action_space},
+        task_ids=[task.id],
         device=torch.device("cpu"),
         seed=0,
         workspace=Workspace(Path("nowhere"), "test"),

@@ -13,8 +13,9 @@ from tests.crl_core.small_runs import guessing_policy, scripted_task
 
 from crl_core.errors import EnvironmentFailure
 from crl_core.evaluation import EvaluationProgress, episode_quotas, evaluate
+from crl_core.gymnasium_tasks import ImageTask
 from crl_core.policy import Policy
-from crl_core.task import ImageTask, Task
+from crl_core.task import Task
 
 
 def play(policy: Policy[Any], *tasks: Task, on_progress: Any = lambda progress: None) -> dict[int, list[Any]]:
@@ -70,14 +71,15 @@ def test_a_lost_life_does_not_end_an_episode() -> None:
 
 
 def test_the_same_seed_plays_the_same_games_whatever_was_trained_in_between() -> None:
-    policy, task = guessing_policy(), catch()
+    task = catch()
+    policy = guessing_policy(task)
     first = play(policy, task)
     torch.rand(7, generator=policy.generator)
     assert play(policy, task) == first
 
 
 def test_training_state_is_left_as_it_was() -> None:
-    policy = guessing_policy()
+    policy = guessing_policy(catch())
     policy.network.weight.grad = torch.ones(1, 1)
     policy.optimizer.step()  # so that there is momentum
     before = flat(policy.state_dict())
@@ -103,7 +105,8 @@ def test_progress_is_told_to_the_end() -> None:
 
 
 def test_eval_max_steps_ends_the_episodes_of_image_tasks() -> None:
-    (episodes,) = play(guessing_policy(), catch(eval_max_steps=3)).values()
+    task = catch(eval_max_steps=3)
+    (episodes,) = play(guessing_policy(task), task).values()
     assert {each.length for each in episodes} == {3}
     assert {each.episode_return for each in episodes} == {0.0}
 
@@ -152,7 +155,8 @@ def test_an_environment_that_raises_is_named_and_closed(where: Any) -> None:
     with pytest.raises(EnvironmentFailure) as raised:
         play(TellingPolicy(num_envs=1), healthy, task)
 
-    assert str(raised.value) == f"task 'broken': an environment raised in {where}(): ValueError: the joystick broke"
+    what = f"an environment raised in {where}(): ValueError: the joystick broke"
+    assert str(raised.value) == f"task 'broken' (WatchedTask of tests), step {int(where == 'step')}: {what}"
     assert isinstance(raised.value.__cause__, ValueError)
     assert all(envs.closed for envs in made)
     assert evaluation_threads() == []

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from crl_core.errors import UnknownNameError
 from crl_core.experiment import Experiment
-from crl_core.task import ImageTask, Task
+from crl_core.gymnasium_tasks import ImageTask
+from crl_core.task import Task
 from crl_core.tutorial import tutorial
 
 

@@ -18,8 +18,7 @@ from gymnasium.spaces import Box, Discrete
 
 from crl_core import workers
 from crl_core.errors import ExperimentError
-from crl_core.images import make_image_env
-from crl_core.task import ImageTask
+from crl_core.gymnasium_tasks import ImageTask
 from crl_core.workers import WorkerEnvs
 
 SEEDS = np.array([3, 5], np.int32)
@@ -92,15 +91,13 @@ def wait_until(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def film(**changes: Any) -> gymnasium.Env[Any, Any]:
-    options = {"image_size": None, "grayscale": False, "frame_stack": 1, "max_episode_steps": None}
-    env_kwargs = changes.pop("env_kwargs", {})
-    return make_image_env(f"{HERE}:Film", env_kwargs, **{**options, **changes})
-
-
 def task(**fields: Any) -> ImageTask:
     values: dict[str, Any] = {"id": "film", "env": f"{HERE}:Film", "num_timesteps": 1, "eval_max_steps": 4, **fields}
     return ImageTask(**values)
+
+
+def film(**fields: Any) -> gymnasium.Env[Any, Any]:
+    return task(**fields).make_env(evaluation=False)
 
 
 def test_a_plain_image_gets_one_channel() -> None:
@@ -147,9 +144,7 @@ def test_resizing_is_what_opencv_calls_area(old: tuple[int, int], new: tuple[int
 
     gymnasium.register("Picture-v0", lambda: Picture(shape=old))
     try:
-        image, _ = make_image_env(
-            "Picture-v0", {}, image_size=new, grayscale=False, frame_stack=1, max_episode_steps=None
-        ).reset(seed=1)
+        image, _ = film(env="Picture-v0", image_size=new).reset(seed=1)
     finally:
         del gymnasium.registry["Picture-v0"]
     expected = cv2.resize(picture, new[::-1], interpolation=cv2.INTER_AREA)
@@ -184,13 +179,15 @@ def test_a_time_limit_truncates() -> None:
 @pytest.mark.parametrize(
     ("env", "kwargs", "message"),
     [
-        ("CartPole-v1", {}, "'CartPole-v1' does not show images: its observation space is Box"),
+        ("CartPole-v1", {}, "task 'film': environment 'CartPole-v1' does not show images: its observation space is"),
         (f"{HERE}:Film", {"shape": (4,)}, "does not show images"),
         (f"{HERE}:Film", {"size": 3}, "cannot be made: TypeError: .*unexpected keyword argument 'size'"),
-        (f"{HERE}:Flim", {}, "the task's 'env' names '.*:Flim', which cannot be loaded"),
+        (f"{HERE}:Flim", {}, "'env' names '.*:Flim', but '.*' has no 'Flim'. Did you mean 'Film'?"),
+        ("no_such_module:Film", {}, "'env' names 'no_such_module:Film', .*No module named .* with pip"),
+        ("no_such_module:Film-v0", {}, "'no_such_module:Film-v0' cannot be made: No module .* with pip"),
         (f"{HERE}:raises", {}, "cannot be made: ValueError: no display"),
         (f"{HERE}:no_environment", {}, "returned a str, where a gymnasium.Env was expected"),
-        ("NoSuchGame-v0", {}, "'NoSuchGame-v0' cannot be made: NameNotFound"),
+        ("CartPol-v1", {}, "'CartPol-v1' cannot be made: .* Did you mean: `CartPole`.*is named with the module"),
     ],
 )
 def test_what_is_no_image_environment(env: str, kwargs: dict[str, Any], message: str) -> None:

@@ -13,7 +13,8 @@ from tests.crl_core.small_runs import GuessingPolicy, catch_experiment, make_pla
 
 from crl_core.config import RunConfig
 from crl_core.errors import DeviceError, ExperimentError, PluginError, RunDirectoryError, UnknownNameError
-from crl_core.plan import build_experiment, override, plan_run
+from crl_core.experiment_source import build_experiment
+from crl_core.plan import override, plan_run
 from crl_core.plugins import registry
 from crl_core.resolve import resolve
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from ale_py.roms import get_all_rom_ids
 from gymnasium.spaces import Discrete
 
-from crl_core.experiment import Experiment
-from crl_core.plugins import registry
+from crl_core.experiment_source import build_experiment
 from crl_core.specs import load_object
 from crl_tasks_atari import plugin, single_games
 from crl_tasks_atari.games import EXCLUDED_GAMES, EXPERIMENT_NAMES, GAMES
@@ -24,13 +24,6 @@ NAMES_TO_KEEP = """
     robotank seaquest space_invaders star_gunner tennis time_pilot tutankham up_n_down video_pinball wizard_of_wor
     yars_revenge zaxxon
 """
-
-
-def build(name: str) -> Experiment:
-    entry = registry().experiment(name)
-    experiment = load_object(entry.spec.build, owner=entry.owner)()
-    assert isinstance(experiment, Experiment)
-    return experiment
 
 
 def test_games_are_those_ale_ships_for_one_player() -> None:
@@ -57,14 +50,23 @@ def test_every_single_game_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     # Loading 104 games takes too long here; the sample below loads a few.
     monkeypatch.setattr("crl_tasks_atari.task.count_actions", lambda game, full_action_space: 18)
     for name, game in EXPERIMENT_NAMES.items():
-        (task,) = build(name).tasks
+        (task,) = build_experiment(name).tasks
         assert (task.id, task.game, task.full_action_space) == (name, game, False)  # type: ignore[attr-defined]
         assert (task.num_timesteps, task.max_episode_steps) == (50_000_000, 10_000)  # type: ignore[attr-defined]
 
 
+def test_every_experiment_survives_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("crl_tasks_atari.task.count_actions", lambda game, full_action_space: 18)
+    path = tmp_path / "experiment.json"
+    for name in (*CONTINUAL, *EXPERIMENT_NAMES):
+        experiment = build_experiment(name)
+        path.write_text(experiment.model_dump_json())
+        assert build_experiment(str(path)) == experiment
+
+
 @pytest.mark.parametrize(("name", "num_actions"), [("breakout", 4), ("james_bond", 18), ("freeway", 3), ("pong", 6)])
 def test_a_single_game_has_its_minimal_action_set(name: str, num_actions: int) -> None:
-    experiment = build(name)
+    experiment = build_experiment(name)
     assert experiment.action_spaces == {0: Discrete(num_actions)}
     assert (experiment.cycle_count, experiment.continual_testing_freq) == (1, 250_000)
 
@@ -77,23 +79,18 @@ def test_a_single_game_has_its_minimal_action_set(name: str, num_actions: int) -
     ],
 )
 def test_continual_experiments(name: str, games: list[str], cycles: int) -> None:
-    experiment = build(name)
+    experiment = build_experiment(name)
     assert [task.id for task in experiment.tasks] == games
     assert experiment.cycle_count == cycles
     assert experiment.continual_testing_freq == 250_000
     assert experiment.action_spaces == {0: Discrete(18)}
     assert experiment.total_steps == cycles * len(games) * 50_000_000
-    assert build(name) == experiment
-    assert build(name) is not experiment
+    assert build_experiment(name) == experiment
+    assert build_experiment(name) is not experiment
 
 
 def test_atari_is_another_name() -> None:
-    assert build("atari") == build("atari_6_tasks_5_cycles")
-
-
-def test_an_experiment_survives_json() -> None:
-    experiment = build("mini_atari_3_tasks_3_cycles")
-    assert Experiment.model_validate_json(experiment.model_dump_json()) == experiment
+    assert build_experiment("atari") == build_experiment("atari_6_tasks_5_cycles")
 
 
 def test_an_unknown_single_game_is_named_with_a_hint() -> None:

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from crl_core.config import PolicyConfig, RunConfig
     from crl_core.errors import CrlError
     from crl_core.experiment import Experiment
+    from crl_core.gymnasium_tasks import ImageTask, VectorTask
     from crl_core.hookspecs import hookimpl
     from crl_core.policy import Policy, TimestepData, TrainingProgress, Workspace
     from crl_core.rollout import Rollout
     from crl_core.runners.base import CollectedData, EnvironmentRunner, Episode
     from crl_core.specs import CommandSpec, ExperimentSpec, PolicySpec, RunnerSpec, TaskTypeSpec
-    from crl_core.task import ImageTask, Task
+    from crl_core.task import Task
 
     __version__: str
 
@@ -40,6 +41,7 @@ __all__ = [
     "TaskTypeSpec",
     "TimestepData",
     "TrainingProgress",
+    "VectorTask",
     "Workspace",
     "__version__",
     "hookimpl",
@@ -53,7 +55,7 @@ _MODULES = {
     "Episode": "crl_core.runners.base",
     "Experiment": "crl_core.experiment",
     "ExperimentSpec": "crl_core.specs",
-    "ImageTask": "crl_core.task",
+    "ImageTask": "crl_core.gymnasium_tasks",
     "Policy": "crl_core.policy",
     "PolicyConfig": "crl_core.config",
     "PolicySpec": "crl_core.specs",
@@ -64,6 +66,7 @@ _MODULES = {
     "TaskTypeSpec": "crl_core.specs",
     "TimestepData": "crl_core.policy",
     "TrainingProgress": "crl_core.policy",
+    "VectorTask": "crl_core.gymnasium_tasks",
     "Workspace": "crl_core.policy",
     "hookimpl": "crl_core.hookspecs",
 }

@@ -9,11 +9,12 @@ import gymnasium
 from gymnasium.spaces import Box, Discrete
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
+from crl_core.errors import PluginError
 from crl_core.plugins import registry
 from crl_core.specs import load_object
 from crl_core.task import Task
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "task_class"]
 
 
 class Experiment(BaseModel):
@@ -39,7 +40,7 @@ class Experiment(BaseModel):
         """Make each task that is given as data an instance of the class its `type` names."""
         if not isinstance(tasks, (list, tuple)):
             return tasks
-        return tuple(_task_from_data(task) if isinstance(task, Mapping) else task for task in tasks)
+        return tuple(task_class(task).model_validate(task) if isinstance(task, Mapping) else task for task in tasks)
 
     @model_validator(mode="after")
     def _check(self, info: ValidationInfo) -> Self:
@@ -59,7 +60,7 @@ class Experiment(BaseModel):
             if task.observation_space != space:
                 raise ValueError(
                     f"all tasks must share one observation space, but '{first.id}' has {space} and '{task.id}' has "
-                    f"{task.observation_space}"
+                    f"{task.observation_space}; preprocess or wrap them so that they do"
                 )
         seen: dict[int | str, tuple[Task, gymnasium.Space[Any]]] = {}
         for task in self.tasks:
@@ -92,11 +93,19 @@ class Experiment(BaseModel):
         return self.cycle_count * sum(task.num_timesteps for task in self.tasks if not task.eval_mode)
 
 
-def _task_from_data(data: Mapping[str, Any]) -> Task:
+def task_class(data: Mapping[str, Any]) -> type[Task]:
+    """Return the class that a task given as data belongs to.
+
+    Raises:
+        ValueError: the data has no `type`.
+        UnknownNameError: no plugin offers that type.
+        PluginError: its class cannot be imported, or is no `Task`.
+    """
     type_name = data.get("type")
     if not isinstance(type_name, str):
         raise ValueError(f"task {data.get('id', '')!r} names no type; see `crl list tasks`")
     entry = registry().task_type(type_name)
-    task_class = load_object(entry.spec.task, owner=entry.owner)
-    task: Task = task_class.model_validate(data)
-    return task
+    loaded = load_object(entry.spec.task, owner=entry.owner)
+    if not (isinstance(loaded, type) and issubclass(loaded, Task)):
+        raise PluginError(f"{entry.owner} names '{entry.spec.task}' as a task type, but it is no crl_core.Task")
+    return loaded

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from crl_core.config import PolicyConfig, RunConfig
 from crl_core.devices import select_device
-from crl_core.errors import CrlError, ExperimentError, PluginError
+from crl_core.errors import PluginError
 from crl_core.experiment import Experiment
+from crl_core.experiment_source import build_experiment
 from crl_core.plugins import Registered, registry
 from crl_core.policy import Policy, Workspace
 from crl_core.run_directory import check_run_directory, default_run_directory, environment_record
 from crl_core.seeding import Purpose, seed_sequence, torch_seed
 from crl_core.specs import PolicySpec, load_object
 
-__all__ = ["RunPlan", "plan_run"]
+__all__ = ["RunPlan", "load_policy_class", "plan_run"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class RunPlan:
         device: where the network lives.
         directory: the run directory, not made yet.
         run_id: a name for the run that no other has.
+        queue: for a run of a config file, which file and entry, and the flags that went before its settings.
     """
 
     config: RunConfig
@@ -47,6 +48,7 @@ class RunPlan:
     device: torch.device
     directory: Path
     run_id: str
+    queue: Mapping[str, Any] | None = None
 
     def make_policy(self) -> Policy[Any]:
         """Make the policy; nothing is written by that either.
@@ -68,6 +70,7 @@ class RunPlan:
         """Return the run as plain data: what run.json holds and `--dry-run` prints."""
         return {
             "run_id": self.run_id,
+            **({"queue": dict(self.queue)} if self.queue is not None else {}),
             "run": self.config.model_dump(mode="json"),
             "policy": {
                 "name": self.policy.spec.name,
@@ -84,8 +87,13 @@ class RunPlan:
         }
 
 
-def plan_run(config: RunConfig, policy_config: PolicyConfig) -> RunPlan:
+def plan_run(config: RunConfig, policy_config: PolicyConfig, *, queue: Mapping[str, Any] | None = None) -> RunPlan:
     """Decide everything about a run and check it against this machine; nothing is written.
+
+    Args:
+        config: the settings every run has.
+        policy_config: the policy's settings.
+        queue: what `RunPlan.queue` says.
 
     Raises:
         CrlError: the run could not work.
@@ -99,9 +107,7 @@ def plan_run(config: RunConfig, policy_config: PolicyConfig) -> RunPlan:
     )
     check_run_directory(directory)
     device = select_device(config.device)
-    policy_class = load_object(policy.spec.policy, owner=policy.owner)
-    if not (isinstance(policy_class, type) and issubclass(policy_class, Policy)):
-        raise PluginError(f"{policy.owner} names '{policy.spec.policy}' as a policy, but it is no crl_core.Policy")
+    policy_class = load_policy_class(policy)
     return RunPlan(
         config=config,
         policy=policy,
@@ -116,35 +122,20 @@ def plan_run(config: RunConfig, policy_config: PolicyConfig) -> RunPlan:
         device=device,
         directory=directory,
         run_id=f"{directory.absolute().name}-{uuid.uuid4().hex[:8]}",
+        queue=queue,
     )
 
 
-def build_experiment(name: str) -> Experiment:
-    """Make the experiment a user named.
+def load_policy_class(policy: Registered[PolicySpec]) -> type[Policy[Any]]:
+    """Import a registered policy's class.
 
     Raises:
-        UnknownNameError: no plugin offers it.
-        ExperimentError: it does not validate.
-        PluginError: it cannot be built.
+        PluginError: it cannot be imported, or is no policy.
     """
-    entry = registry().experiment(name)
-    build = load_object(entry.spec.build, owner=entry.owner)
-    try:
-        experiment = build()
-    except ValidationError as error:
-        raise ExperimentError(_one_message(name, error)) from error
-    except CrlError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"experiment '{name}' ({entry.owner}) cannot be built: {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(experiment, Experiment):
-        raise PluginError(
-            f"experiment '{name}' ({entry.owner}) returned a {type(experiment).__name__}, where a "
-            "crl_core.Experiment was expected"
-        )
-    return experiment
+    policy_class = load_object(policy.spec.policy, owner=policy.owner)
+    if not (isinstance(policy_class, type) and issubclass(policy_class, Policy)):
+        raise PluginError(f"{policy.owner} names '{policy.spec.policy}' as a policy, but it is no crl_core.Policy")
+    return policy_class
 
 
 def override(experiment: Experiment, config: RunConfig) -> Experiment:
@@ -160,12 +151,3 @@ def override(experiment: Experiment, config: RunConfig) -> Experiment:
             **given("cycle_count", "continual_testing_freq"),
         }
     )
-
-
-def _one_message(name: str, error: ValidationError) -> str:
-    def line(problem: Mapping[str, Any]) -> str:
-        where = ".".join(str(part) for part in problem["loc"])
-        return f"  {where}: {problem['msg']}" if where else f"  {problem['msg']}"
-
-    problems = "\n".join(line(problem) for problem in error.errors())
-    return f"experiment '{name}' does not validate:\n{problems}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from crl_core.config import PolicyConfig, RunConfig
 from crl_core.errors import ConfigError
+from crl_core.experiment_names import check_experiment
 from crl_core.plugins import registry
 from crl_core.policy_settings import policy_config_class, preset_settings
 from crl_core.validation import problems, setting_name, summary
@@ -38,14 +39,15 @@ def resolve(settings: Mapping[str, Any], *, source: str = "") -> ResolvedSetting
 
     Raises:
         ConfigError: names every problem at once.
-        UnknownNameError: there is no such policy, experiment or preset.
+        UnknownNameError: there is no such policy, experiment, preset or runner.
+        ExperimentError: the experiment's file cannot be read.
     """
     given = {setting_name(name): value for name, value in settings.items()}
     missing = [_REQUIRED[name] for name in _REQUIRED if not given.get(name)]
     if missing:
         raise ConfigError(summary(missing, source=source))
     entry = registry().policy(str(given["policy"]))
-    registry().experiment(str(given["experiment"]))
+    check_experiment(str(given["experiment"]))
     config_class = policy_config_class(entry)
     for_run = {name: value for name, value in given.items() if name in RunConfig.model_fields}
     rest = {name: value for name, value in given.items() if name not in RunConfig.model_fields}
@@ -55,4 +57,6 @@ def resolve(settings: Mapping[str, Any], *, source: str = "") -> ResolvedSetting
     found = problems(RunConfig, for_run, source=source) + problems(config_class, own, source=source)
     if found:
         raise ConfigError(summary(found, source=source))
-    return ResolvedSettings(RunConfig.model_validate(for_run), config_class.model_validate(own), tuple(warnings))
+    policy_config = config_class.model_validate(own)
+    registry().runner(policy_config.runner)
+    return ResolvedSettings(RunConfig.model_validate(for_run), policy_config, tuple(warnings))

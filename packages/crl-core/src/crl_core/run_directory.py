@@ -17,6 +17,8 @@ import torch
 
 from crl_core.checkpoint import write_durably
 from crl_core.errors import RunDirectoryError
+from crl_core.experiment_names import experiment_label
+from crl_core.sessions import this_process
 
 __all__ = [
     "State",
@@ -33,9 +35,9 @@ _HEARTBEAT_SECONDS = 10.0
 
 def default_run_directory(policy: str, experiment: str) -> Path:
     """Return `runs/<policy>_<experiment>_<timestamp>`; milliseconds and the process keep runs begun together apart."""
-    plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in f"{policy}_{experiment}")
     now = datetime.now().astimezone()
-    return Path("runs") / f"{plain}_{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}-{os.getpid()}"
+    begun = f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03}"
+    return Path("runs") / f"{policy}_{experiment_label(experiment)}_{begun}-{os.getpid()}"
 
 
 def check_run_directory(directory: Path) -> None:
@@ -73,7 +75,7 @@ def create_run_directory(directory: Path, record: Mapping[str, Any]) -> None:
     check_run_directory(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "checkpoints").mkdir()
+        (directory / "checkpoints").mkdir()  # fails for the second of two processes that both found it empty
         write_durably(directory / "run.json", json.dumps(record, indent=1))
     except OSError as error:
         raise RunDirectoryError(f"--output-dir: {directory} cannot be made: {error}") from error
@@ -110,9 +112,10 @@ def _git_commit() -> str | None:
 class Status:
     """status.json: whether a run is running, finished, failed or interrupted, and a sign of life."""
 
-    def __init__(self, directory: Path) -> None:
-        """Write `running` into a run directory."""
+    def __init__(self, directory: Path, *, session: int) -> None:
+        """Write `running` into a run directory, for a session that was begun."""
         self._path = directory / "status.json"
+        self._who = {**this_process(), "session": session}
         self._written = float("-inf")
         self._write("running", "")
 
@@ -130,8 +133,7 @@ class Status:
         record = {
             "state": state,
             "reason": reason,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
+            **self._who,
             "heartbeat": datetime.now(UTC).isoformat(timespec="seconds"),
             **progress,
         }

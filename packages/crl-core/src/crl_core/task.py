@@ -1,22 +1,17 @@
-"""`Task`, one environment with its preprocessing and its budget of steps, and `ImageTask`, for any Gymnasium images."""
+"""`Task`: one environment with its preprocessing and its budget of steps."""
 
 from __future__ import annotations
 
-import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
-from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
+from gymnasium.vector import VectorEnv, VectorWrapper
 from pydantic import BaseModel, ConfigDict, Field
 
-from crl_core.images import make_image_env
-from crl_core.workers import WorkerEnvs
-
-__all__ = ["ImageTask", "SeededReset", "Task", "Vectorization"]
+__all__ = ["SeededReset", "Task", "Vectorization"]
 
 Vectorization = Literal["native", "in_process", "processes"]
 
@@ -69,68 +64,13 @@ class Task(BaseModel, ABC):
 class SeededReset(VectorWrapper[Any, Any, Any, Any, Any]):
     """Passes the seeds it was made with to the first reset that names none."""
 
-    def __init__(self, envs: VectorEnv[Any, Any, Any], seeds: list[int] | npt.NDArray[np.int32]) -> None:
-        """Wrap `envs`; `seeds` has one per environment, in the form that `envs.reset` takes."""
+    def __init__(self, envs: VectorEnv[Any, Any, Any], seeds: int | list[int] | npt.NDArray[np.int32]) -> None:
+        """Wrap `envs`; `seeds` are in the form that `envs.reset` takes."""
         super().__init__(envs)
-        self._seeds: list[int] | npt.NDArray[np.int32] | None = seeds
+        self._seeds: int | list[int] | npt.NDArray[np.int32] | None = seeds
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset all environments."""
         if seed is None:
             seed, self._seeds = self._seeds, None
         return self.env.reset(seed=seed, options=options)
-
-
-class ImageTask(Task):
-    """Any Gymnasium environment that shows images: resized, greyed, channels first, stacked.
-
-    Observations are uint8 `[frame_stack * channels, height, width]`, the newest frame last.
-    """
-
-    type: Literal["image"] = "image"
-    vectorization: Literal["in_process", "processes"] = "in_process"
-    env: str = Field(description="A registered Gymnasium id, or the 'module:function' of a factory.")
-    env_kwargs: Mapping[str, Any] = Field(default_factory=dict, description="What the environment is made with.")
-    image_size: tuple[int, int] | None = Field(None, description="Height and width to resize to; None keeps the size.")
-    grayscale: bool = Field(False, description="Whether three colours become one grey channel.")
-    frame_stack: int = Field(1, ge=1, description="How many of the latest frames an observation holds.")
-    max_episode_steps: int | None = Field(None, ge=1, description="Steps after which an episode is truncated.")
-
-    @property
-    def observation_space(self) -> gymnasium.Space[Any]:
-        """The space of preprocessed images."""
-        return self._probe()[0]
-
-    @property
-    def action_space(self) -> gymnasium.Space[Any]:
-        """The environment's own action space."""
-        return self._probe()[1]
-
-    def make_envs(self, num_envs: int, *, seeds: npt.NDArray[np.int32], evaluation: bool) -> VectorEnv[Any, Any, Any]:
-        """Return the environments, in this process or in workers of their own."""
-        make = functools.partial(self._make_env, self.eval_max_steps if evaluation else None)
-        factories: list[Callable[[], gymnasium.Env[Any, Any]]] = [make] * num_envs
-        envs: VectorEnv[Any, Any, Any]
-        if self.vectorization == "processes":
-            envs = WorkerEnvs(factories)
-        else:
-            envs = gymnasium.vector.SyncVectorEnv(factories, autoreset_mode=AutoresetMode.NEXT_STEP)
-        return SeededReset(envs, [int(seed) for seed in seeds])
-
-    def _make_env(self, step_limit: int | None) -> gymnasium.Env[Any, Any]:
-        limits = [limit for limit in (self.max_episode_steps, step_limit) if limit is not None]
-        return make_image_env(
-            self.env,
-            self.env_kwargs,
-            image_size=self.image_size,
-            grayscale=self.grayscale,
-            frame_stack=self.frame_stack,
-            max_episode_steps=min(limits, default=None),
-        )
-
-    def _probe(self) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
-        env = self._make_env(None)
-        try:
-            return env.observation_space, env.action_space
-        finally:
-            env.close()

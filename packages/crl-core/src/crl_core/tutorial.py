@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gymnasium.spaces import Box, Discrete
 
 from crl_core.experiment import Experiment
-from crl_core.task import ImageTask
+from crl_core.gymnasium_tasks import ImageTask
 
 __all__ = ["Catch", "tutorial"]
 

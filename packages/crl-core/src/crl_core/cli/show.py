@@ -35,8 +35,11 @@ def policy(name: str) -> None:
 @show.command()
 @click.argument("name")
 def experiment(name: str) -> None:
-    """Show an experiment's tasks, in order."""
-    from crl_core.plan import build_experiment  # noqa: PLC0415  # it imports torch, which a policy's settings do without
+    """Show an experiment's tasks, in order.
+
+    NAME is what --experiment of `crl run` takes: a registered experiment, gym:<id>, or a .json or .toml file.
+    """
+    from crl_core.experiment_source import build_experiment  # noqa: PLC0415  # it imports gymnasium, and takes time
 
     built = build_experiment(name)
     every = built.continual_testing_freq
