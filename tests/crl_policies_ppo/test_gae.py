@@ -87,6 +87,35 @@ def test_a_reset_row_at_the_very_start() -> None:
     assert returns == pytest.approx([3.0, 5.5])
 
 
+@pytest.mark.parametrize("gae_lambda", [LAMBDA, None])
+def test_an_end_at_the_last_row(gae_lambda: float | None) -> None:
+    rewards, values = [1.0, 2.0], [0.5, 1.0, 3.0]
+    carried = 0.9 * (LAMBDA if gae_lambda else 1.0)
+    terminated, _ = estimate(rewards, values, terminated={1}, gae_lambda=gae_lambda)
+    assert terminated == pytest.approx([1.4 + carried * 1.0, 1.0])  # last delta: 2 - 1
+    truncated, _ = estimate(rewards, values, truncated={1}, gae_lambda=gae_lambda)
+    assert truncated == pytest.approx([1.4 + carried * 3.7, 3.7])  # last delta: 2 + .9*3 - 1
+
+
+def test_a_truncation_between_rows_of_its_episode() -> None:
+    advantages, _ = estimate([1.0, 2.0, 3.0, 4.0], [0.5, 1.0, 1.5, 2.0, 2.5], truncated={1})
+    # deltas: 1 + .9*1 - .5, 2 + .9*1.5 - 1, 3 + .9*2 - 1.5, 4 + .9*2.5 - 2; the second one takes nothing from the third
+    assert advantages == pytest.approx([1.4 + 0.45 * 2.35, 2.35, 3.3 + 0.45 * 4.25, 4.25])
+
+
+def test_two_resets_in_one_column() -> None:
+    # an episode truncated at once, its reset, one terminated at once, its reset, one that goes on
+    advantages, returns = estimate(
+        [1.0, 9.0, 2.0, 9.0, 3.0], [0.5, 1.0, 1.5, 2.0, 2.5, 4.0], truncated={0}, terminated={2}, resets={1, 3}
+    )
+    assert advantages == pytest.approx([1 + 0.9 - 0.5, 0.0, 2 - 1.5, 0.0, 3 + 0.9 * 4 - 2.5])
+    assert returns == pytest.approx([1.9, 1.0, 2.0, 2.0, 6.6])
+
+
+def test_a_column_of_resets_alone() -> None:
+    assert estimate([9.0, 9.0], [1.0, 2.0, 3.0], resets={0, 1}) == ([0.0, 0.0], [1.0, 2.0])
+
+
 def slow_episode(rewards: Tensor, values: Tensor, bootstrap: float, gae_lambda: float) -> list[float]:
     """Return the exponentially weighted mean of all k-step advantages, equation (16), of one episode."""
     steps = len(rewards)

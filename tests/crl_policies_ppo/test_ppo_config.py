@@ -29,6 +29,7 @@ def test_defaults() -> None:
         "ppo_epoch": 4,
         "num_mini_batch": 32,
         "clip_param": 0.2,
+        "use_clipped_value_loss": True,
         "gamma": 0.99,
         "use_gae": False,
         "gae_lambda": 0.95,
@@ -91,6 +92,15 @@ def test_more_minibatches_than_steps_are_refused() -> None:
     assert policy_config(num_processes=4, num_mini_batch=20).num_mini_batch == 20
 
 
+@pytest.mark.parametrize("runner", ["batch", "sync", "full_parallel"])
+def test_runners(runner: str) -> None:
+    assert policy_config(runner=runner).runner == runner
+
+
 def test_other_runners_are_refused() -> None:
-    with pytest.raises(ConfigError, match="runner 'pipelined' is not one this policy supports: batch"):
+    with pytest.raises(ConfigError, match="'pipelined' is not one this policy supports: batch, sync, full_parallel"):
         resolved(runner="pipelined")
+
+
+def test_whole_episodes_have_no_number_of_steps() -> None:
+    assert policy_config(num_steps="none", num_processes=2).num_steps is None

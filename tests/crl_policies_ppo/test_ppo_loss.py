@@ -8,16 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from crl_core.discrete import log_prob
+from crl_core.distributions import Gaussian
 from crl_policies_ppo.loss import (
     clipped_surrogate_loss,
     clipped_value_loss,
-    entropy_loss,
     normalize,
     ratio_statistics,
+    value_loss,
 )
-
-NO = torch.finfo(torch.float32).min
 
 
 def logs(*ratios: float) -> Tensor:
@@ -62,17 +60,21 @@ def test_clipped_value_loss(value: float, old_value: float, value_return: float,
     assert float(loss) == pytest.approx(0.5 * squared)
 
 
-def test_entropy_is_a_mean_in_which_masked_actions_have_no_part() -> None:
-    logits = torch.tensor([[0.0, 0.0, NO], [0.0, 0.0, 0.0]], requires_grad=True)
-    loss = entropy_loss(logits)
-    assert loss.item() == pytest.approx(-(math.log(2) + math.log(3)) / 2)
-    (gradient,) = torch.autograd.grad(loss, logits)
-    assert gradient.isfinite().all()
+def test_value_loss() -> None:
+    assert float(value_loss(torch.tensor([1.0, 5.0]), torch.tensor([2.0, 2.0]))) == (1 + 9) / 2 / 2
 
 
-def test_log_prob() -> None:
-    logits = torch.tensor([[math.log(1.0), math.log(3.0)]])
-    assert log_prob(logits, torch.tensor([1])).tolist() == pytest.approx([math.log(0.75)])
+def test_clipped_surrogate_of_gaussians() -> None:
+    # old: mean 0, standard deviation 1; now: means 1 and -1, standard deviations 2 and 1/2; one sample, (1, 0)
+    samples = torch.tensor([[1.0, 0.0]])
+    old = Gaussian(torch.zeros(1, 2), torch.zeros(2)).log_prob(samples)
+    now = Gaussian(torch.tensor([[1.0, -1.0]]), torch.tensor([2.0, 0.5]).log()).log_prob(samples)
+    ratio = (1 / 2 * math.exp(0)) * (2 * math.exp(-(2**2) / 2)) / (math.exp(-1 / 2) * math.exp(0))
+    assert math.exp(-3 / 2) == pytest.approx(ratio)
+    assert float(now - old) == pytest.approx(-3 / 2)
+    for advantage, objective in ((2.0, 2 * ratio), (-2.0, -2 * 0.8)):
+        loss = clipped_surrogate_loss(now, old, torch.tensor([advantage]), clip_param=0.2)
+        assert float(loss) == pytest.approx(-objective)
 
 
 def test_ratio_statistics() -> None:

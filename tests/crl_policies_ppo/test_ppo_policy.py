@@ -1,4 +1,4 @@
-"""PPO's update, equal to a straightforward one; its schedule, masks, state and errors."""
+"""PPO's update, equal to a straightforward one; its schedule, masks, state and errors. Discrete actions, mostly."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gymnasium.spaces import Box
 from tests.rollouts import OBSERVATION_SPACE, PROGRESS, make_policy, random_rollout
 from torch import Tensor
 from torch.distributions import Categorical
 
-from crl_core.errors import ExperimentError
-from crl_core.policy import Workspace
 from crl_core.rollout import Rollout
 from crl_core.tutorial import tutorial
 from crl_policies_ppo.config import PpoConfig
@@ -36,6 +33,7 @@ METRICS = {
     "loss/policy",
     "loss/value",
     "loss/entropy",
+    "entropy",
     "approx_kl",
     "clip_fraction",
     "learning_rate",
@@ -48,9 +46,9 @@ def make(tmp_path: Path, **settings: Any) -> PpoPolicy:
     return policy
 
 
-def collected(seed: int = 1, columns: int = 4) -> Rollout:
+def collected(seed: int = 1, columns: int = 4, steps: int = 7) -> Rollout:
     """Return a rollout as PPO's actors would have left it, but for weights that have changed since."""
-    rollout = random_rollout(num_steps=7, num_columns=columns, num_actions=3, head=5, seed=seed)
+    rollout = random_rollout(num_steps=steps, num_columns=columns, num_actions=3, head=5, seed=seed)
     behaviour = Categorical(logits=rollout.extras["policy_logits"])
     extras = {"log_probs": behaviour.log_prob(rollout.actions), "values": rollout.extras["values"]}
     return replace(rollout, extras=extras)
@@ -79,27 +77,32 @@ def reference_advantages(policy: PpoPolicy, rollout: Rollout) -> tuple[Tensor, T
     return advantages, values[:-1] + advantages
 
 
-def reference_update(policy: PpoPolicy, rollout: Rollout) -> None:
+def reference_update(policy: PpoPolicy, *rollouts: Rollout) -> None:
     """Train as the original implementation does, on the minibatches that the policy's generator gives."""
     config = policy.config
-    advantages, returns = reference_advantages(policy, rollout)
-    rows = [(t, n) for t in range(rollout.num_steps) for n in range(rollout.num_columns) if rollout.valid[t, n]]
-    learned = torch.stack([advantages[row] for row in rows])
+    rows = []
+    for rollout in rollouts:
+        advantages, returns = reference_advantages(policy, rollout)
+        places = [(t, n) for t in range(rollout.num_steps) for n in range(rollout.num_columns)]
+        rows += [(rollout, t, n, advantages[t, n], returns[t, n]) for t, n in places if rollout.valid[t, n]]
+    learned = torch.stack([advantage for *_, advantage, _ in rows])
     mean, deviation = learned.mean(), (learned - learned.mean()).square().mean().sqrt()
     optimizer = torch.optim.Adam(policy.network.parameters(), lr=config.learning_rate, eps=config.eps)
     for _ in range(config.ppo_epoch):
         order = torch.randperm(len(rows), generator=policy.generator).tolist()
         for part in np.array_split(order, config.num_mini_batch):
             losses = []
-            for t, n in (rows[index] for index in part):
+            for rollout, t, n, estimate, value_return in (rows[index] for index in part):
                 outputs = policy.network(rollout.observations[t, n][None].float() / 255, rollout.num_actions[n][None])
-                current = Categorical(logits=outputs.policy_logits[0])
+                current = Categorical(logits=outputs.policy.logits[0])
                 ratio = (current.log_prob(rollout.actions[t, n]) - rollout.extras["log_probs"][t, n]).exp()
-                advantage = (advantages[t, n] - mean) / (deviation + 1e-5)
+                advantage = (estimate - mean) / (deviation + 1e-5)
                 clipped_ratio = ratio.clamp(1 - config.clip_param, 1 + config.clip_param)
                 old, value = rollout.extras["values"][t, n], outputs.values[0]
                 clipped_value = old + (value - old).clamp(-config.clip_param, config.clip_param)
-                errors = torch.stack([(value - returns[t, n]) ** 2, (clipped_value - returns[t, n]) ** 2])
+                errors = torch.stack([(value - value_return) ** 2, (clipped_value - value_return) ** 2])
+                if not config.use_clipped_value_loss:
+                    errors = errors[:1]
                 losses.append(
                     -torch.min(ratio * advantage, clipped_ratio * advantage)
                     + config.value_loss_coef * 0.5 * errors.max()
@@ -111,7 +114,9 @@ def reference_update(policy: PpoPolicy, rollout: Rollout) -> None:
             optimizer.step()
 
 
-@pytest.mark.parametrize("settings", [{}, {"use_gae": True, "clip_reward": False, "clip_param": 0.1}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"use_gae": True, "clip_reward": False, "clip_param": 0.1}, {"use_clipped_value_loss": False}]
+)
 def test_update_equals_a_straightforward_one(tmp_path: Path, settings: dict[str, Any]) -> None:
     policy, expected = make(tmp_path, **settings), make(tmp_path, **settings)
     before = copy.deepcopy(policy.network.state_dict())
@@ -139,11 +144,13 @@ def test_what_reset_rows_hold_changes_nothing(tmp_path: Path) -> None:
     assert first.train([rollout], progress=PROGRESS) == second.train([noisy], progress=PROGRESS)
 
 
-def test_rollouts_are_learned_from_together(tmp_path: Path) -> None:
-    whole = collected(columns=4)
-    first, second = make(tmp_path), make(tmp_path)
-    halves = [whole.columns(0, 2), whole.columns(2, 4)]
-    assert first.train([whole], progress=PROGRESS) == second.train(halves, progress=PROGRESS)
+def test_rollouts_of_different_lengths_are_learned_from_together(tmp_path: Path) -> None:
+    policy, expected = make(tmp_path), make(tmp_path)
+    rollouts = [collected(1, columns=1, steps=9), collected(2, columns=2, steps=3), collected(3, columns=1, steps=1)]
+    reference_update(expected, *rollouts)
+    assert set(policy.train(rollouts, progress=PROGRESS)) == METRICS
+    for name, weights in expected.network.state_dict().items():
+        torch.testing.assert_close(policy.network.state_dict()[name], weights, rtol=1e-3, atol=1e-5)
 
 
 def test_fewer_valid_rows_than_minibatches(tmp_path: Path) -> None:
@@ -181,11 +188,11 @@ def test_acting(tmp_path: Path) -> None:
     assert set(data.actions.tolist()) == {0, 1, 2}  # the head has five actions, the task three
     assert set(data.extras()) == {"log_probs", "values"}
     outputs = policy.network(observations.float() / 255, torch.full((2000,), 3))
-    torch.testing.assert_close(data.log_probs, Categorical(logits=outputs.policy_logits).log_prob(data.actions))
+    torch.testing.assert_close(data.log_probs, Categorical(logits=outputs.policy.logits).log_prob(data.actions))
     torch.testing.assert_close(data.values, outputs.values)
     before = policy.generator.get_state()
     likeliest = policy.compute_action(observations, task, None, eval_mode=True)
-    assert torch.equal(likeliest.actions, outputs.policy_logits.argmax(dim=1))
+    assert torch.equal(likeliest.actions, outputs.policy.logits.argmax(dim=1))
     assert torch.equal(policy.generator.get_state(), before)
 
 
@@ -208,16 +215,3 @@ def test_bf16_trains(tmp_path: Path) -> None:
     policy = make(tmp_path, precision="bf16")
     metrics = policy.train([collected()], progress=PROGRESS)
     assert all(np.isfinite(value) for value in metrics.values())
-
-
-def test_continuous_actions_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentError, match="PpoPolicy needs Discrete actions"):
-        PpoPolicy(
-            PpoConfig(),
-            OBSERVATION_SPACE,
-            {0: Box(-1, 1, (2,))},
-            task_ids=["task0"],
-            device=torch.device("cpu"),
-            seed=0,
-            workspace=Workspace(tmp_path, "test"),
-        )

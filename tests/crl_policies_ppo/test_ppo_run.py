@@ -1,4 +1,4 @@
-"""PPO in whole runs on the tutorial: the same seed gives the same metrics, and it learns."""
+"""PPO in whole runs on the tutorial: the same seed gives the same metrics, with every runner, and it learns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from crl_core.launch import launch
@@ -16,13 +17,11 @@ from crl_core.resolve import resolve
 SETTINGS: dict[str, Any] = {
     "policy": "ppo",
     "experiment": "tutorial",
+    "preset": "tutorial",
     "device": "cpu",
     "precision": "fp32",
-    "num_processes": 8,
-    "num_steps": 32,
-    "num_mini_batch": 4,
-    "use_gae": True,
 }
+FEW = {"num_timesteps": 600, "continual_eval_num_returns": 4}
 
 
 def run(directory: Path, **settings: Any) -> list[dict[str, Any]]:
@@ -35,11 +34,17 @@ def run(directory: Path, **settings: Any) -> list[dict[str, Any]]:
 
 
 def test_the_same_seed_gives_the_same_metrics(tmp_path: Path) -> None:
-    few = {"num_timesteps": 600, "continual_eval_num_returns": 4}
-    first, again = run(tmp_path / "first", **few), run(tmp_path / "again", **few)
+    first, again = run(tmp_path / "first", **FEW), run(tmp_path / "again", **FEW)
     assert {"loss/policy", "learning_rate", "eval_reward/1"} <= {row["name"] for row in first}
     assert first == again
-    assert first != run(tmp_path / "other", seed=1, **few)
+    assert first != run(tmp_path / "other", seed=1, **FEW)
+
+
+@pytest.mark.parametrize(("runner", "num_steps"), [("sync", 8), ("batch", None), ("full_parallel", None)])
+def test_trains_with_other_runners(tmp_path: Path, runner: str, num_steps: int | None) -> None:
+    few = {**FEW, "num_timesteps": 40}
+    rows = run(tmp_path / "run", **few, runner=runner, num_processes=2, num_steps=num_steps)
+    assert {"loss/policy", "eval_reward/0", "eval_reward/1"} <= {row["name"] for row in rows}
 
 
 def test_learns_to_catch(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""IMPALA and CLEAR solve two tiny image tasks that random play does not; CLEAR still can the first after the second."""
+"""The policies solve two tiny image tasks that random play does not; CLEAR still can the first after the second."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ STEPS = 35_000
 SOLVED = 0.8
 SETTINGS = (
     *("--experiment", "tutorial", "--num-timesteps", str(STEPS), "--continual-testing-freq", str(STEPS)),
-    *("--num-actors", "16", "--batch-size", "16", "--unroll-length", "12"),
-    *("--learning-rate", "1e-2", "--entropy-cost", "0.03", "--discounting", "0.9"),
+    *("--preset", "tutorial"),
 )
 
 
@@ -43,6 +42,16 @@ def test_random_play_solves_neither_task() -> None:
 
 def test_impala_solves_each_task_in_turn(crl: Callable[..., Any], tmp_path: Path) -> None:
     result = crl("run", "--policy", "impala", "--runner", "batch", *SETTINGS, "--output-dir", "run")
+
+    assert result.returncode == 0, result.stderr
+    before, first, *_, second = evaluations(tmp_path / "run")
+    assert max(before) < 0
+    assert first[0] >= SOLVED
+    assert second[1] >= SOLVED
+
+
+def test_ppo_solves_each_task_in_turn(crl: Callable[..., Any], tmp_path: Path) -> None:
+    result = crl("run", "--policy", "ppo", *SETTINGS, "--output-dir", "run")
 
     assert result.returncode == 0, result.stderr
     before, first, *_, second = evaluations(tmp_path / "run")

@@ -16,5 +16,8 @@ def crl_policies() -> Iterable[PolicySpec]:
         summary="CLEAR: IMPALA with a replay buffer and behavioural cloning (Rolnick et al., 2019).",
         policy="crl_policies_clear.policy:ClearPolicy",
         config="crl_policies_clear.config:ClearConfig",
-        presets={"atari": "crl_policies_clear.config:atari_preset"},
+        presets={
+            "atari": "crl_policies_clear.config:atari_preset",
+            "tutorial": "crl_policies_impala.config:tutorial_preset",
+        },
     )

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from crl_core.config import PolicyConfig
 
-__all__ = ["ImpalaConfig", "atari_preset"]
+__all__ = ["ImpalaConfig", "atari_preset", "cartpole_preset", "tutorial_preset"]
 
 _NO_YIELDING = "collection is never torn down between updates here, so there is nothing to wait for"
 
@@ -85,4 +85,30 @@ def atari_preset() -> dict[str, Any]:
         "unroll_length": 20,
         "entropy_cost": 0.01,
         "learning_rate": 4e-4,
+    }
+
+
+def tutorial_preset() -> dict[str, Any]:
+    """Return settings that learn both games of the experiment `tutorial`."""
+    return {
+        "num_actors": 16,
+        "batch_size": 16,
+        "unroll_length": 12,
+        "entropy_cost": 0.03,
+        "learning_rate": 1e-2,
+        "discounting": 0.9,
+    }
+
+
+def cartpole_preset() -> dict[str, Any]:
+    """Return settings that solve CartPole-v1, most often within 100,000 steps."""
+    return {
+        "num_actors": 8,
+        "batch_size": 8,
+        "unroll_length": 20,
+        "entropy_cost": 0.01,
+        "discounting": 0.98,
+        "optimizer": "adam",
+        "learning_rate": 2e-3,
+        "epsilon": 1e-5,
     }

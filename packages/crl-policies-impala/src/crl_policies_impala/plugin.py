@@ -16,7 +16,11 @@ def crl_policies() -> Iterable[PolicySpec]:
         summary="IMPALA: off-policy actor-critic with V-trace (Espeholt et al., 2018).",
         policy="crl_policies_impala.policy:ImpalaPolicy",
         config="crl_policies_impala.config:ImpalaConfig",
-        presets={"atari": "crl_policies_impala.config:atari_preset"},
+        presets={
+            "atari": "crl_policies_impala.config:atari_preset",
+            "cartpole": "crl_policies_impala.config:cartpole_preset",
+            "tutorial": "crl_policies_impala.config:tutorial_preset",
+        },
     )
 
 

@@ -9,11 +9,12 @@ from crl_core.lazy import lazy_attributes
 if TYPE_CHECKING:
     from crl_policies_ppo.config import PpoConfig
     from crl_policies_ppo.network import NetworkOutput, PpoNetwork
-    from crl_policies_ppo.policy import PpoPolicy, PpoTimestepData
+    from crl_policies_ppo.policy import ContinuousTimestepData, PpoPolicy, PpoTimestepData
 
-__all__ = ["NetworkOutput", "PpoConfig", "PpoNetwork", "PpoPolicy", "PpoTimestepData"]
+__all__ = ["ContinuousTimestepData", "NetworkOutput", "PpoConfig", "PpoNetwork", "PpoPolicy", "PpoTimestepData"]
 
 _MODULES = {
+    "ContinuousTimestepData": "policy",
     "NetworkOutput": "network",
     "PpoConfig": "config",
     "PpoNetwork": "network",

@@ -9,13 +9,12 @@ from pydantic import Field, field_validator, model_validator
 
 from crl_core.config import PolicyConfig
 
-__all__ = ["PpoConfig", "atari_preset"]
+__all__ = ["PpoConfig", "atari_preset", "cartpole_preset", "pendulum_preset", "tutorial_preset"]
 
 
 class PpoConfig(PolicyConfig):
     """Settings of PPO; names and defaults are those of the CORA baselines (Powers et al., 2022)."""
 
-    supported_runners: ClassVar[tuple[str, ...]] = ("batch",)
     ignored_settings: ClassVar[dict[str, str]] = {
         "use_proper_time_limits": "an episode that is cut off is never taken for one that ended",
         "cuda": "--device says where the network lives",
@@ -23,7 +22,9 @@ class PpoConfig(PolicyConfig):
     }
 
     num_processes: int = Field(16, ge=1, description="Environments to collect from.")
-    num_steps: int = Field(5, ge=1, description="Steps each environment plays before an update.")
+    num_steps: int | None = Field(
+        5, ge=1, description="Steps each environment plays before an update; none: until each has ended an episode."
+    )
     ppo_epoch: int = Field(4, ge=1, description="Passes over the steps of an update.")
     num_mini_batch: int = Field(
         32, ge=1, description="Minibatches in a pass; at most as many as an update has steps, num_processes*num_steps."
@@ -32,6 +33,9 @@ class PpoConfig(PolicyConfig):
         0.2, gt=0, description="How far an update may move probability ratios away from 1, and values, before clipping."
     )
     clip_eps: float | None = Field(None, exclude=True, description="Another name for clip_param.")
+    use_clipped_value_loss: bool = Field(
+        True, description="Whether the value loss is clipped; better not where returns are much larger than 1."
+    )
     gamma: float = Field(0.99, ge=0, le=1, description="Discount factor.")
     use_gae: bool = Field(False, description="Generalized advantage estimation; otherwise discounted n-step returns.")
     gae_lambda: float = Field(0.95, ge=0, le=1, description="GAE: 0 trusts the values alone, 1 the rewards alone.")
@@ -72,6 +76,8 @@ class PpoConfig(PolicyConfig):
 
     @model_validator(mode="after")
     def _enough_steps(self) -> Self:
+        if self.num_steps is None:
+            return self
         steps = self.num_processes * self.num_steps
         if self.num_mini_batch > steps:
             raise ValueError(
@@ -91,4 +97,50 @@ def atari_preset() -> dict[str, Any]:
         "num_steps": 128,
         "num_mini_batch": 4,
         "use_linear_lr_decay": True,
+    }
+
+
+def tutorial_preset() -> dict[str, Any]:
+    """Return settings that learn both games of the experiment `tutorial`."""
+    return {
+        "use_gae": True,
+        "learning_rate": 1.5e-3,
+        "gamma": 0.9,
+        "entropy_coef": 0.05,
+        "num_processes": 16,
+        "num_steps": 16,
+        "num_mini_batch": 4,
+    }
+
+
+def cartpole_preset() -> dict[str, Any]:
+    """Return settings that solve CartPole-v1 in 100,000 steps."""
+    return {
+        "use_gae": True,
+        "learning_rate": 1e-3,
+        "gamma": 0.98,
+        "entropy_coef": 0.0,
+        "use_clipped_value_loss": False,
+        "num_processes": 8,
+        "num_steps": 128,
+        "ppo_epoch": 10,
+        "num_mini_batch": 4,
+        "use_linear_lr_decay": True,
+        "decay_over_steps": 100_000,
+    }
+
+
+def pendulum_preset() -> dict[str, Any]:
+    """Return settings that solve Pendulum-v1 in 300,000 steps."""
+    return {
+        "use_gae": True,
+        "learning_rate": 1e-3,
+        "gamma": 0.9,
+        "entropy_coef": 0.0,
+        "clip_reward": False,
+        "use_clipped_value_loss": False,
+        "num_processes": 4,
+        "num_steps": 1024,
+        "ppo_epoch": 10,
+        "num_mini_batch": 32,
     }

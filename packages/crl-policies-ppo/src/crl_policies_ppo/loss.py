@@ -1,7 +1,7 @@
 """Advantages and PPO's losses (Schulman et al., 2016, arXiv:1506.02438, and 2017, arXiv:1707.06347).
 
-Letters in shapes: T steps, N columns, B rows of a minibatch, A actions. Everything is float32. Advantages are
-time-major; rows that are not valid (resets) cut their recursion. The losses take valid rows only.
+Letters in shapes: T steps, N columns, B rows of a minibatch. Everything is float32. Advantages are time-major; rows
+that are not valid (resets) cut their recursion. The losses take valid rows only.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 __all__ = [
     "Advantages",
     "RatioStatistics",
     "clipped_surrogate_loss",
     "clipped_value_loss",
-    "entropy_loss",
     "gae",
     "n_step",
     "normalize",
     "ratio_statistics",
+    "value_loss",
 ]
 
 
@@ -117,6 +116,12 @@ def clipped_surrogate_loss(
     return -torch.minimum(ratios * advantages, clipped * advantages).mean()
 
 
+def value_loss(values: Tensor, returns: Tensor) -> Tensor:
+    """Return the value loss of the paper, equation (9): L = 1/2 mean (V - G)^2; all `[B]`."""
+    assert values.shape == returns.shape
+    return 0.5 * (values - returns).square().mean()
+
+
 def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, *, clip_param: float) -> Tensor:
     """Return the value loss of the original implementation (OpenAI Baselines' ppo2, not in the paper); all `[B]`.
 
@@ -125,13 +130,6 @@ def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, *, c
     assert values.shape == old_values.shape == returns.shape
     clipped = old_values + (values - old_values).clamp(-clip_param, clip_param)
     return 0.5 * torch.maximum((values - returns).square(), (clipped - returns).square()).mean()
-
-
-def entropy_loss(policy_logits: Tensor) -> Tensor:
-    """Return the negative of the policy's mean entropy; logits `[B, A]`."""
-    assert policy_logits.ndim == 2
-    log_policy = functional.log_softmax(policy_logits, dim=-1)
-    return (log_policy.exp() * log_policy).sum(dim=-1).mean()
 
 
 class RatioStatistics(NamedTuple):

@@ -1,6 +1,6 @@
-"""PPO's network: an encoder and two linear heads.
+"""PPO's network: an encoder, and a head each for policy and value.
 
-Letters in shapes: B batch, A actions.
+Letters in shapes: B batch, A actions, *act the shape of one continuous action, F features.
 """
 
 from __future__ import annotations
@@ -10,41 +10,68 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import torch
+from gymnasium.spaces import Box, Discrete
 from torch import Tensor, nn
 
 from crl_core.discrete import mask_logits
-from crl_core.networks import encode, make_encoder, prepare_observations
+from crl_core.distributions import ActionDistribution, Categorical, Gaussian
+from crl_core.networks import Mlp, encode, make_encoder, prepare_observations
 
-__all__ = ["NetworkOutput", "PpoNetwork"]
+__all__ = ["CategoricalHead", "GaussianHead", "NetworkOutput", "PpoNetwork"]
 
 
 class NetworkOutput(NamedTuple):
     """What the network says of observations.
 
     Attributes:
-        policy_logits: float32 `[B, A]`; actions that the task does not have are at the smallest finite number.
+        policy: the distribution of each row's action.
         values: float32 `[B]`.
     """
 
-    policy_logits: Tensor
+    policy: ActionDistribution
     values: Tensor
 
 
 class PpoNetwork(nn.Module):
-    """Encoder features, then linear heads for policy and value; weights start orthogonal, the policy near uniform."""
+    """Encoder features, then heads for policy and value; weights start orthogonal, those of the policy small.
+
+    Images have one encoder for both heads. Vectors have one for each, as in Schulman et al. (2017): two small networks
+    cost little, and the value's gradients leave the policy alone.
+    """
 
     def __init__(
-        self, observation_space: gymnasium.Space[Any], num_actions: int, *, convolution_dtype: torch.dtype
+        self,
+        observation_space: gymnasium.Space[Any],
+        action_space: Box | Discrete[Any],
+        *,
+        convolution_dtype: torch.dtype,
     ) -> None:
-        """Make a network with one policy head of `num_actions`, the most that any task has."""
+        """Make a network.
+
+        Args:
+            observation_space: the space all tasks share.
+            action_space: the Box all tasks share, or a Discrete space of the most actions that any task has.
+            convolution_dtype: the precision of convolutions.
+        """
         super().__init__()
         self.convolution_dtype = convolution_dtype
         self.encoder = make_encoder(observation_space)
-        self.policy = nn.Linear(self.encoder.num_features, num_actions)
-        self.value = nn.Linear(self.encoder.num_features, 1)
-        _initialize(self.encoder, gain=math.sqrt(2))
-        _initialize(self.policy, gain=0.01)
-        _initialize(self.value, gain=1.0)
+        self.value_encoder = make_encoder(observation_space) if isinstance(self.encoder, Mlp) else None
+        num_features = self.encoder.num_features
+        self.policy: CategoricalHead | GaussianHead = (
+            GaussianHead(num_features, action_space.shape)
+            if isinstance(action_space, Box)
+            else CategoricalHead(num_features, int(action_space.n))
+        )
+        self.value = nn.Linear(num_features, 1)
+        for part, gain in (
+            (self.encoder, math.sqrt(2)),
+            (self.value_encoder, math.sqrt(2)),
+            (self.policy, 0.01),
+            (self.value, 1.0),
+        ):
+            if part is not None:
+                _initialize(part, gain=gain)
 
     def prepare(self, observations: Tensor) -> Tensor:
         """Return `observations [B, *obs]` as `forward` takes them; done once for all passes over the same rows."""
@@ -55,10 +82,41 @@ class PpoNetwork(nn.Module):
 
         Args:
             prepared: `[B, *obs]`, what `prepare` returned, or rows of it.
-            num_actions: int64 `[B]`, how many actions each row's task has.
+            num_actions: int64 `[B]`, how many actions each row's task has; 0 for continuous ones.
         """
         features = encode(self.encoder, prepared, self.convolution_dtype)
-        return NetworkOutput(mask_logits(self.policy(features), num_actions), self.value(features).squeeze(1))
+        value_features = (
+            features if self.value_encoder is None else encode(self.value_encoder, prepared, self.convolution_dtype)
+        )
+        return NetworkOutput(self.policy(features, num_actions), self.value(value_features).squeeze(1))
+
+
+class CategoricalHead(nn.Module):
+    """Discrete actions: one logit each."""
+
+    def __init__(self, num_features: int, num_actions: int) -> None:
+        """Make a head with logits for `num_actions`."""
+        super().__init__()
+        self.logits = nn.Linear(num_features, num_actions)
+
+    def forward(self, features: Tensor, num_actions: Tensor) -> Categorical:
+        """Return the distribution for `features [B, F]`, over the first `num_actions [B]` actions of each row."""
+        return Categorical(mask_logits(self.logits(features), num_actions))
+
+
+class GaussianHead(nn.Module):
+    """Continuous actions: means from the features, log standard deviations that depend on no state and start at 0."""
+
+    def __init__(self, num_features: int, shape: tuple[int, ...]) -> None:
+        """Make a head for actions of `shape`."""
+        super().__init__()
+        self.shape = shape
+        self.means = nn.Linear(num_features, math.prod(shape))
+        self.log_stds = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, features: Tensor, num_actions: Tensor) -> Gaussian:
+        """Return the distribution for `features [B, F]`; `num_actions` is what a head for discrete actions needs."""
+        return Gaussian(self.means(features).view(len(features), *self.shape), self.log_stds)
 
 
 def _initialize(module: nn.Module, *, gain: float) -> None:

@@ -16,5 +16,10 @@ def crl_policies() -> Iterable[PolicySpec]:
         summary="PPO: synchronous actor-critic with clipped updates (Schulman et al., 2017).",
         policy="crl_policies_ppo.policy:PpoPolicy",
         config="crl_policies_ppo.config:PpoConfig",
-        presets={"atari": "crl_policies_ppo.config:atari_preset"},
+        presets={
+            "atari": "crl_policies_ppo.config:atari_preset",
+            "cartpole": "crl_policies_ppo.config:cartpole_preset",
+            "pendulum": "crl_policies_ppo.config:pendulum_preset",
+            "tutorial": "crl_policies_ppo.config:tutorial_preset",
+        },
     )

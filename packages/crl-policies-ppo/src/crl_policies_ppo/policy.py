@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from gymnasium.spaces import Box, Discrete
 from torch import Tensor, nn
 
 from crl_core.devices import convolution_dtype
-from crl_core.discrete import choose_actions, log_prob
+from crl_core.distributions import clip_to_box
+from crl_core.errors import ExperimentError
 from crl_core.policy import Policy, TimestepData, TrainingProgress
 from crl_core.rollout import Rollout
 from crl_core.task import Task
@@ -22,15 +25,15 @@ from crl_policies_ppo.loss import (
     Advantages,
     clipped_surrogate_loss,
     clipped_value_loss,
-    entropy_loss,
     gae,
     n_step,
     normalize,
     ratio_statistics,
+    value_loss,
 )
 from crl_policies_ppo.network import NetworkOutput, PpoNetwork
 
-__all__ = ["PpoPolicy", "PpoTimestepData"]
+__all__ = ["ContinuousTimestepData", "PpoPolicy", "PpoTimestepData"]
 
 
 @dataclass(kw_only=True)
@@ -46,11 +49,22 @@ class PpoTimestepData(TimestepData):
     values: Tensor
 
 
+@dataclass(kw_only=True)
+class ContinuousTimestepData(PpoTimestepData):
+    """One acting step with continuous actions.
+
+    Attributes:
+        samples: float32 `[N, *act]`, what `log_probs` speak of; `actions` are these, clipped to the Box.
+    """
+
+    samples: Tensor
+
+
 class _Batch(NamedTuple):
-    """Valid rows of a rollout, in any order: observations as the network takes them, the rest `[B]`."""
+    """Valid rows of rollouts, in any order; prepared observations, samples `[B, *act]`, the rest `[B]`."""
 
     prepared: Tensor
-    actions: Tensor
+    samples: Tensor
     num_actions: Tensor
     log_probs: Tensor
     values: Tensor
@@ -61,9 +75,14 @@ class _Batch(NamedTuple):
         """Return the rows that `indices [b]` name."""
         return _Batch(*(field[indices] for field in self))
 
+    @staticmethod
+    def concatenate(batches: Sequence[_Batch]) -> _Batch:
+        """Return the rows of all batches; a single one is returned as it is."""
+        return batches[0] if len(batches) == 1 else _Batch(*map(torch.cat, zip(*batches, strict=True)))
+
 
 class PpoPolicy(Policy[PpoConfig]):
-    """PPO with discrete actions."""
+    """PPO, with discrete actions or with continuous ones."""
 
     network: PpoNetwork
 
@@ -71,11 +90,11 @@ class PpoPolicy(Policy[PpoConfig]):
         """Make the network and the optimizer.
 
         Raises:
-            ExperimentError: an action space is not Discrete.
+            ExperimentError: the action spaces are neither Discrete nor a Box of real numbers.
         """
         self.network = PpoNetwork(
             self.observation_space,
-            self.largest_action_space(),
+            self._action_space(),
             convolution_dtype=convolution_dtype(self.config.precision, self.device),
         )
         self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
@@ -93,25 +112,31 @@ class PpoPolicy(Policy[PpoConfig]):
     def compute_action(
         self, observations: Tensor, task: Task, last_timestep_data: TimestepData | None, *, eval_mode: bool
     ) -> PpoTimestepData:
-        """Sample actions; in evaluation take the likeliest."""
+        """Sample actions; in evaluation take the likeliest. Continuous ones are clipped to the Box."""
         num_actions = torch.full((observations.shape[0],), self.num_actions(task), device=self.device)
         outputs = self._evaluate(observations.to(self.device), num_actions)
-        actions = choose_actions(outputs.policy_logits, greedy=eval_mode, generator=self.generator)
-        log_probs = log_prob(outputs.policy_logits, actions)
-        return PpoTimestepData(actions=actions.cpu(), log_probs=log_probs.cpu(), values=outputs.values.cpu())
+        samples = outputs.policy.mode() if eval_mode else outputs.policy.sample(self.generator)
+        log_probs, values = outputs.policy.log_prob(samples).cpu(), outputs.values.cpu()
+        samples = samples.cpu()
+        box = self.action_spaces[task.action_space_id]
+        if not isinstance(box, Box):
+            return PpoTimestepData(actions=samples, log_probs=log_probs, values=values)
+        return ContinuousTimestepData(
+            actions=clip_to_box(samples, box), samples=samples, log_probs=log_probs, values=values
+        )
 
     def train(self, rollouts: Sequence[Rollout], *, progress: TrainingProgress) -> Mapping[str, float]:
         """Make `ppo_epoch` passes over all valid rows in `num_mini_batch` parts; return the means of the figures.
 
-        Advantages are estimated once, and normalized over the valid rows of all rollouts together. Rollouts without a
-        valid row change nothing.
+        Advantages are estimated once, and normalized over the valid rows of all rollouts together, which may be of
+        different lengths. Rollouts without a valid row change nothing.
         """
         learning_rate = self._set_learning_rate(progress)
-        rollout = Rollout.concatenate(rollouts).to(self.device)
-        num_rows = rollout.steps
+        batch = _Batch.concatenate([self._batch(rollout.to(self.device)) for rollout in rollouts])
+        num_rows = len(batch.values)
         if not num_rows:
             return {"learning_rate": learning_rate}
-        batch = self._batch(rollout)
+        batch = batch._replace(advantages=normalize(batch.advantages))
         updates = [self._update(batch.rows(indices)) for indices in self._minibatches(num_rows)]
         figures = torch.stack([torch.stack([*each.values()]) for each in updates])
         means = figures.mean(dim=0).tolist()  # one transfer from the device
@@ -126,22 +151,34 @@ class PpoPolicy(Policy[PpoConfig]):
         super().load_state_dict(state)
         self.optimizer.load_state_dict(state["optimizer"])
 
+    def _action_space(self) -> Box | Discrete[Any]:
+        """Return the Box that all tasks share, or a Discrete space of the most actions that any task has."""
+        first = next(iter(self.action_spaces.values()))
+        if not isinstance(first, Box):
+            return Discrete(self.largest_action_space())
+        if not np.issubdtype(first.dtype, np.floating):
+            raise ExperimentError(
+                f"PpoPolicy needs Discrete actions or a Box of real numbers, but this experiment has {first}; wrap its "
+                "environments so that they take such actions"
+            )
+        return first
+
     def _evaluate(self, observations: Tensor, num_actions: Tensor) -> NetworkOutput:
         outputs: NetworkOutput = self.network(self.network.prepare(observations), num_actions)
         return outputs
 
     @torch.no_grad()
     def _batch(self, rollout: Rollout) -> _Batch:
-        """Return the rollout's valid rows with all that is computed once for every pass."""
+        """Return the rollout's valid rows with all that is computed once for every pass; advantages as estimated."""
         valid = rollout.valid
         advantages, returns = self._advantages(rollout)
         return _Batch(
             prepared=self.network.prepare(rollout.observations[:-1][valid]),
-            actions=rollout.actions[valid],
+            samples=rollout.extras.get("samples", rollout.actions)[valid],
             num_actions=rollout.num_actions.expand(valid.shape)[valid],
             log_probs=rollout.extras["log_probs"][valid],
             values=rollout.extras["values"][valid],
-            advantages=normalize(advantages[valid]),
+            advantages=advantages[valid],
             returns=returns[valid],
         )
 
@@ -169,25 +206,32 @@ class PpoPolicy(Policy[PpoConfig]):
     def _update(self, batch: _Batch) -> dict[str, Tensor]:
         config = self.config
         outputs: NetworkOutput = self.network(batch.prepared, batch.num_actions)
-        log_probs = log_prob(outputs.policy_logits, batch.actions)
-        policy = clipped_surrogate_loss(log_probs, batch.log_probs, batch.advantages, clip_param=config.clip_param)
-        value = config.value_loss_coef * clipped_value_loss(
-            outputs.values, batch.values, batch.returns, clip_param=config.clip_param
-        )
-        entropy = config.entropy_coef * entropy_loss(outputs.policy_logits)
+        log_probs = outputs.policy.log_prob(batch.samples)
+        entropy = outputs.policy.entropy().mean()
+        losses = {
+            "loss/policy": clipped_surrogate_loss(
+                log_probs, batch.log_probs, batch.advantages, clip_param=config.clip_param
+            ),
+            "loss/value": config.value_loss_coef * self._value_loss(outputs.values, batch),
+            "loss/entropy": -config.entropy_coef * entropy,
+        }
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(policy + value + entropy)
+        torch.autograd.backward(torch.stack([*losses.values()]).sum())
         gradient_norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.max_grad_norm)
         self.optimizer.step()
         moved = ratio_statistics(log_probs.detach(), batch.log_probs, clip_param=config.clip_param)
         return {
-            "loss/policy": policy.detach(),
-            "loss/value": value.detach(),
-            "loss/entropy": entropy.detach(),
+            **{name: loss.detach() for name, loss in losses.items()},
+            "entropy": entropy.detach(),
             "approx_kl": moved.approx_kl,
             "clip_fraction": moved.clip_fraction,
             "gradient_norm": gradient_norm,
         }
+
+    def _value_loss(self, values: Tensor, batch: _Batch) -> Tensor:
+        if self.config.use_clipped_value_loss:
+            return clipped_value_loss(values, batch.values, batch.returns, clip_param=self.config.clip_param)
+        return value_loss(values, batch.returns)
 
     def _set_learning_rate(self, progress: TrainingProgress) -> float:
         decays = self.config.use_linear_lr_decay
