@@ -103,7 +103,8 @@ def test_what_is_left_behind(tmp_path: Path) -> None:
     names = {path.name for path in directory.iterdir()}
     events = {name for name in names if name.startswith("events.out.tfevents.")}
     assert len(events) == 1
-    assert names - events == {"run.json", "status.json", "metrics.jsonl", "timing.jsonl", "log.txt", "checkpoints"}
+    files = {"run.json", "status.json", "metrics.jsonl", "timing.jsonl", "log.txt"}
+    assert names - events == files | {"checkpoints", "sessions"}
     record = json.loads((directory / "run.json").read_text())
     assert (record["run"]["seed"], record["run"]["comment"], record["run_id"]) == (9, "why", "small-run")
     assert {"policy", "experiment", "device", "plugins", "environment"} <= record.keys()
@@ -201,7 +202,7 @@ def breaking(where: Literal["evaluation", "training"]) -> Experiment:
 
 
 def test_the_first_checkpoint_is_there_before_the_first_evaluation(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFailure, match="task 'fragile': an environment raised in step"):
+    with pytest.raises(EnvironmentFailure, match=r"task 'fragile' .*, step 8: an environment raised in step"):
         run(make_plan(tmp_path / "run", breaking("evaluation")))
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["0"]
     state = load_checkpoint(tmp_path / "run" / "checkpoints" / "0").state
@@ -239,7 +240,7 @@ def test_a_figure_that_is_no_number_ends_the_run(tmp_path: Path, value: float) -
     assert numbered == {"0", "22"}
 
 
-def test_a_fault_of_the_program_is_recorded_and_everything_is_closed(tmp_path: Path) -> None:
+def test_a_fault_of_the_policy_is_told_and_recorded_and_everything_is_closed(tmp_path: Path) -> None:
     calls: list[list[str]] = []
 
     class Faulty(GuessingPolicy):
@@ -248,12 +249,26 @@ def test_a_fault_of_the_program_is_recorded_and_everything_is_closed(tmp_path: P
             raise ZeroDivisionError("oh")
 
     before = threading.enumerate()
-    with pytest.raises(ZeroDivisionError):
+    message = r"policy 'guessing' \(tests 0\) raised in train\(\) at step 0 of task 'first': ZeroDivisionError: oh\. "
+    with pytest.raises(TrainingError, match=message):
         run(make_plan(tmp_path / "run", two_scripted_tasks(), policy=Faulty))
     assert calls[0][-1] == "shutdown"
-    assert status(tmp_path / "run")["reason"] == "ZeroDivisionError: oh"
-    assert "Traceback" in (tmp_path / "run" / "log.txt").read_text()
+    assert "ZeroDivisionError: oh" in status(tmp_path / "run")["reason"]
+    assert 'raise ZeroDivisionError("oh")' in (tmp_path / "run" / "log.txt").read_text()
     assert set(threading.enumerate()) <= set(before)
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
+    class Diverging(GuessingPolicy):
+        def train(self, rollouts: Sequence[Rollout], *, progress: TrainingProgress) -> Mapping[str, float]:
+            with torch.no_grad():
+                self.network.bias.fill_(torch.inf)
+            return {}
+
+    message = r"network\.bias of the policy has values that are no finite numbers at step 22 of task 'first'"
+    with pytest.raises(TrainingError, match=message):
+        run(make_plan(tmp_path / "run", two_scripted_tasks(), policy=Diverging))
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["0"]
 
 
 def interrupting(at: Callable[[TrainingProgress], bool], *, times: int = 1) -> type[GuessingPolicy]:

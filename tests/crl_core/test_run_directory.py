@@ -126,7 +126,7 @@ def test_status_beats_now_and_then_and_ends_at_once(tmp_path: Path, monkeypatch:
         record: dict[str, Any] = json.loads((tmp_path / "status.json").read_text())
         return record
 
-    status = Status(tmp_path)
+    status = Status(tmp_path, session=0)
     assert (read()["state"], read()["pid"]) == ("running", os.getpid())
     assert {"host", "heartbeat", "reason"} <= read().keys()
     status.beat({"total_steps": 1})

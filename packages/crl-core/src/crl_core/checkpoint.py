@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -20,7 +21,15 @@ import torch
 
 from crl_core.errors import CheckpointError, RunDirectoryError
 
-__all__ = ["Checkpoint", "load_checkpoint", "resumable_checkpoints", "save_checkpoint", "write_durably"]
+__all__ = [
+    "Checkpoint",
+    "first_non_finite",
+    "load_checkpoint",
+    "resumable_checkpoints",
+    "save_checkpoint",
+    "set_aside",
+    "write_durably",
+]
 
 _KEPT = 2
 
@@ -73,6 +82,23 @@ def save_checkpoint(directory: Path, name: str, checkpoint: Checkpoint) -> Path:
     return final
 
 
+def first_non_finite(state: object, name: str = "") -> str | None:
+    """Return the dotted name of the first tensor or number in a state that is not finite; None where all are."""
+    if isinstance(state, torch.Tensor):
+        finite = not state.is_floating_point() or bool(torch.isfinite(state).all())
+        return None if finite else name
+    if isinstance(state, float):
+        return None if math.isfinite(state) else name
+    if isinstance(state, Mapping):
+        parts = list(state.items())
+    elif isinstance(state, (list, tuple)):
+        parts = list(enumerate(state))
+    else:
+        return None
+    found = (first_non_finite(part, f"{name}.{key}" if name else str(key)) for key, part in parts)
+    return next((each for each in found if each is not None), None)
+
+
 def resumable_checkpoints(directory: Path) -> list[Path]:
     """Return the complete checkpoints to resume from, the newest first."""
     found = [path for path in directory.iterdir() if path.name.isdigit()] if directory.is_dir() else []
@@ -91,6 +117,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except Exception as error:
         raise CheckpointError(f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
     return Checkpoint(policy, state)
+
+
+def set_aside(path: Path) -> Path:
+    """Give a damaged checkpoint a name that nothing resumes from; return where it is then."""
+    aside = path.with_name(f"damaged-{path.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    return path.rename(aside)
 
 
 def write_durably(path: Path, text: str) -> None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 
 from crl_core.devices import limit_threads
 from crl_core.errors import RunDirectoryError
 from crl_core.logs import RunLog
-from crl_core.observers.base import Observers
+from crl_core.observers.base import Observer, Observers
 from crl_core.observers.jsonl import JsonlObserver
 from crl_core.observers.progress import ProgressObserver
 from crl_core.observers.summary import ReturnsSummary
 from crl_core.observers.tensorboard import TensorBoardObserver
 from crl_core.plan import RunPlan
+from crl_core.resume import restore
 from crl_core.run import Run
 from crl_core.run_directory import State, Status, create_run_directory
+from crl_core.sessions import begin_session
 from crl_core.stopping import Interrupted, StopRequest
 
 __all__ = ["launch"]
@@ -25,13 +30,14 @@ __all__ = ["launch"]
 _log = logging.getLogger(__name__)
 
 
-def launch(plan: RunPlan, console: Console, log: RunLog) -> None:
+def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False) -> None:
     """Run a plan.
 
     Args:
         plan: what to run; its directory is made.
         console: where progress is shown.
         log: what log.txt is added to.
+        resume: whether to go on with the run in the plan's directory, from its newest checkpoint.
 
     Raises:
         Interrupted: the user asked the run to end; it was saved.
@@ -39,15 +45,21 @@ def launch(plan: RunPlan, console: Console, log: RunLog) -> None:
     """
     policy = plan.make_policy()
     with StopRequest() as stop:
-        create_run_directory(plan.directory, plan.record())
-        status = Status(plan.directory)
+        if not resume:
+            create_run_directory(plan.directory, plan.record())
+        with begin_session(plan.directory) as session:
+            state = restore(policy, plan.directory) if resume else None
+            status = Status(plan.directory, session=session)
         log.write_to(plan.directory / "log.txt")
         _log.info("run directory: %s", plan.directory)
         _log.info("device: %s, torch threads: %d, seed: %d", plan.device, limit_threads(), plan.config.seed)
         summary = ReturnsSummary(plan.experiment)
-        progress = ProgressObserver(console, plan.experiment)
-        observers = Observers([JsonlObserver(plan.directory), TensorBoardObserver(plan.directory), summary, progress])
+        observers = Observers([*_logs(plan, state, resume=resume), summary, ProgressObserver(console, plan.experiment)])
         run = Run(plan, policy, observers, status, stop)
+        if state is not None:
+            run.load_state_dict(state)
+            summary.read(plan.directory / "metrics.jsonl")
+            _log.info("resumed at step %s", f"{run.where()['total_steps']:,}")
         try:
             try:
                 run.train()
@@ -56,15 +68,28 @@ def launch(plan: RunPlan, console: Console, log: RunLog) -> None:
         except Interrupted as request:
             status.end("interrupted", str(request), run.where())
             _log.info("interrupted at step %s; the run was saved", f"{run.where()['total_steps']:,}")
+            _log.info("go on with: crl resume %s", shlex.quote(str(plan.directory)))
             raise
         except BaseException as error:
             log.write_traceback(error)
-            state: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            state_at_end: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
             with contextlib.suppress(OSError):  # what is wrong with the disk is told by the error itself
-                status.end(state, f"{type(error).__name__}: {error}", run.where())
+                status.end(state_at_end, f"{type(error).__name__}: {error}", run.where())
             if isinstance(error, OSError):
                 raise RunDirectoryError(f"the run directory {plan.directory} cannot be written: {error}") from error
             raise
         status.end("finished", "", run.where())
         console.print(summary.table())
         _log.info("finished: %s", plan.directory)
+
+
+def _logs(plan: RunPlan, state: Mapping[str, Any] | None, *, resume: bool) -> list[Observer]:
+    """Return what logs the run, cut back to the checkpoint that it goes on from."""
+    if not resume:
+        return [JsonlObserver(plan.directory), TensorBoardObserver(plan.directory)]
+    lengths = state["log_lengths"] if state is not None else {}
+    step = state["schedule"]["total_steps"] if state is not None else -1
+    return [
+        JsonlObserver(plan.directory, cut_to=lengths),
+        TensorBoardObserver(plan.directory, purge_after=step),
+    ]

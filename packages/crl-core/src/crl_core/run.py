@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from crl_core.checkpoint import Checkpoint, save_checkpoint
-from crl_core.errors import EnvironmentFailure, TrainingError
+from crl_core.checkpoint import Checkpoint, first_non_finite, save_checkpoint
+from crl_core.errors import CrlError, EnvironmentFailure, TrainingError
 from crl_core.evaluation import EvaluationProgress, evaluate
 from crl_core.observers.base import Moment, Observer, mean_return
 from crl_core.plan import RunPlan
@@ -55,6 +55,11 @@ class Run:
         self._training_log = TrainingLog(plan.experiment.total_steps)
         self._timing_log = TimingLog()
 
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where a checkpoint was written; the policy has its own state already."""
+        self._schedule.load_state_dict(state["schedule"])
+        self._training_log.load_state_dict(state["training_log"])
+
     def train(self) -> None:
         """Walk through the experiment.
 
@@ -88,11 +93,25 @@ class Run:
                 while not schedule.task_done():
                     data = runner.collect_data()
                     started = time.perf_counter()
-                    metrics = self._policy.train(data.rollouts, progress=schedule.progress())
+                    metrics = self._learn(data)
                     schedule.advance(data.steps)
                     self._report(data, metrics, time.perf_counter() - started)
                     self._save_and_evaluate()
             self._end_task(visit, runner)
+
+    def _learn(self, data: CollectedData) -> Mapping[str, float]:
+        progress = self._schedule.progress()
+        try:
+            return self._policy.train(data.rollouts, progress=progress)
+        except CrlError:
+            raise
+        except Exception as error:
+            task = self._plan.experiment.tasks[progress.task].id
+            raise TrainingError(
+                f"policy '{self._plan.policy.spec.name}' ({self._plan.policy.owner}) raised in train() at step "
+                f"{progress.total_steps:,} of task '{task}': {type(error).__name__}: {error}. The traceback is in "
+                f"log.txt; the last checkpoint is good."
+            ) from error
 
     def _start_task(self, visit: Visit) -> None:
         if visit.is_new:
@@ -117,11 +136,7 @@ class Run:
         progress = self._schedule.progress()
         for name, value in metrics.items():
             if not math.isfinite(value):
-                task = self._plan.experiment.tasks[progress.task].id
-                raise TrainingError(
-                    f"{name} is {value} at step {progress.total_steps:,} of task '{task}'. The last checkpoint "
-                    "is good; a smaller learning rate or reward clipping often helps."
-                )
+                raise self._diverged(f"{name} is {value}")
         self._training_log.add({**data.logs, **metrics}, data.episodes)
         self._observer.collected(progress, data.episodes)
         self._status.beat(self.where())
@@ -178,8 +193,9 @@ class Run:
         schedule = self._schedule
         if schedule.saved_here():
             return
-        schedule.saved()
         policy_state = self._policy.state_dict()
+        self._check_finite(policy_state)
+        schedule.saved()
         state = {
             "schedule": schedule.state_dict(),
             "training_log": self._training_log.state_dict(),
@@ -189,6 +205,20 @@ class Run:
             self._plan.directory / "checkpoints", str(schedule.total_steps), Checkpoint(policy_state, state)
         )
         _log.debug("saved %s", path)
+
+    def _check_finite(self, policy_state: Mapping[str, Any]) -> None:
+        """Save nothing that training cannot go on from."""
+        name = first_non_finite(policy_state)
+        if name is not None:
+            raise self._diverged(f"{name} of the policy has values that are no finite numbers")
+
+    def _diverged(self, what: str) -> TrainingError:
+        progress = self._schedule.progress()
+        task = self._plan.experiment.tasks[progress.task].id
+        return TrainingError(
+            f"{what} at step {progress.total_steps:,} of task '{task}'. The last checkpoint is good; a smaller "
+            "learning rate or reward clipping often helps."
+        )
 
     def where(self) -> dict[str, Any]:
         """Return where the run stands, for its status."""

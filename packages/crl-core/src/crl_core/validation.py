@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from crl_core.config import Settings
+from crl_core.config import RunConfig, Settings
 from crl_core.errors import ConfigError, did_you_mean
 
 __all__ = ["flag", "problems", "setting_name", "summary", "validate"]
@@ -77,7 +77,7 @@ def flag(name: str) -> str:
 def _words(model: type[Settings], problem: Mapping[str, Any]) -> str:
     kind, where = problem["type"], problem["loc"]
     if kind == "extra_forbidden":
-        hint = did_you_mean(str(where[0]), model.model_fields)
+        hint = did_you_mean(str(where[0]), {**model.model_fields, **RunConfig.model_fields})
         return f"is not a setting.{hint}"
     words = _WORDS.get(kind, str(problem["msg"]).removeprefix("Input ").removeprefix("Value error, "))
     index = "".join(f"[{part}]" for part in where[1:] if isinstance(part, int))

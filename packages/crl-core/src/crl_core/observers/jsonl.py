@@ -21,10 +21,19 @@ class JsonlObserver(Observer):
     the rest goes to timing.jsonl.
     """
 
-    def __init__(self, directory: Path) -> None:
-        """Append to the two files in a run directory."""
+    def __init__(self, directory: Path, *, cut_to: Mapping[str, int] | None = None) -> None:
+        """Append to the two files in a run directory.
+
+        Args:
+            directory: the run directory.
+            cut_to: for a run that goes on from a checkpoint, how many bytes of each file belong to it; none of a file
+                that is not named. What was logged after it is logged again.
+        """
         self._metrics = (directory / "metrics.jsonl").open("a", encoding="utf-8")
         self._timing = (directory / "timing.jsonl").open("a", encoding="utf-8")
+        if cut_to is not None:
+            for file in (self._metrics, self._timing):
+                file.truncate(min(cut_to.get(Path(file.name).name, 0), file.tell()))
 
     def task_started(self, visit: Visit, at: Moment) -> None:
         """Log where training on a task truly began."""

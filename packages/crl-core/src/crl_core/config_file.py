@@ -1,0 +1,125 @@
+"""Config files: a list of runs, each a mapping of the settings that the command line takes. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crl_core.data_files import read_data
+from crl_core.errors import ConfigError, CrlError
+from crl_core.resolve import ResolvedSettings, resolve
+from crl_core.validation import setting_name
+
+__all__ = ["Entry", "policies_named", "read_config_file"]
+
+_TOML_TABLE = "entries"
+_SEEDS = "seeds"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of a config file.
+
+    Attributes:
+        index: its place in the file, from 0.
+        seed: which of the entry's `seeds` this run has; None where the entry has no such list.
+        settings: what the file says, with the flags given beside it in their place.
+        resolved: the same, validated.
+    """
+
+    index: int
+    seed: int | None
+    settings: Mapping[str, Any]
+    resolved: ResolvedSettings
+
+    @property
+    def folder(self) -> Path:
+        """Where it runs, within the folder of the file: `3`, or `3/seed_1`."""
+        return Path(str(self.index)) if self.seed is None else Path(str(self.index), f"seed_{self.seed}")
+
+    @property
+    def label(self) -> str:
+        """How a user names it: `3`, or `3:1`."""
+        return str(self.index) if self.seed is None else f"{self.index}:{self.seed}"
+
+
+def read_config_file(path: Path, flags: Mapping[str, Any]) -> list[Entry]:
+    """Return the runs of a config file, all of them validated.
+
+    Args:
+        path: a JSON file with a list of objects, or a TOML file with `[[entries]]`.
+        flags: settings that go before those of every entry.
+
+    Raises:
+        ConfigError: it cannot be read; or names what is wrong with each entry, all at once.
+    """
+    entries: list[Entry] = []
+    problems: list[str] = []
+    for index, settings in enumerate(_read(path)):
+        source = f"entry {index}"
+        try:
+            entries += _entries(index, settings, flags, source)
+        except CrlError as error:
+            text = str(error)
+            problems.append(text if text.startswith(source) else f"{source}: {text}")
+    if problems:
+        raise ConfigError("\n  ".join([f"{path}:", *(problem.replace("\n", "\n  ") for problem in problems)]))
+    return entries
+
+
+def policies_named(path: Path) -> list[str]:
+    """Return the policies that a config file names, each once.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    named = [settings.get("policy") for settings in _read(path)]
+    return list(dict.fromkeys(name for name in named if isinstance(name, str)))
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    data = read_data(path, error=ConfigError)
+    if path.suffix.lower() == ".toml":
+        unknown = sorted(set(data) - {_TOML_TABLE})
+        if unknown:
+            raise ConfigError(f"{path}: '{unknown[0]}' stands outside of any run; begin each run with [[entries]]")
+        data = data.get(_TOML_TABLE)
+    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
+        raise ConfigError(f"{path}: a config file is a list of runs, each an object of settings by name")
+    if not data:
+        raise ConfigError(f"{path}: it holds no run")
+    return [_with_plain_names(path, index, entry) for index, entry in enumerate(data)]
+
+
+def _with_plain_names(path: Path, index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {setting_name(name): value for name, value in entry.items()}
+    if len(plain) < len(entry):
+        raise ConfigError(f"{path}: entry {index}: a setting stands there twice, spelt with '-' and with '_'")
+    return plain
+
+
+def _entries(index: int, settings: Mapping[str, Any], flags: Mapping[str, Any], source: str) -> list[Entry]:
+    """Return the runs of one entry: one, or one for each of its seeds."""
+    settings = {**settings, **{setting_name(name): value for name, value in flags.items()}}
+    if "output_dir" in settings:
+        raise ConfigError("output_dir: runs of a config file go to a folder named after it; remove it from the entry")
+    if _SEEDS not in settings:
+        return [Entry(index, None, settings, resolve(settings, source=source))]
+    seeds = settings.pop(_SEEDS)
+    if "seed" in settings:
+        raise ConfigError("it has seeds, a list, and a seed was given too; keep one of them")
+    return [
+        Entry(index, seed, each, resolve(each, source=source))
+        for seed in _checked_seeds(seeds)
+        for each in [{**settings, "seed": seed}]
+    ]
+
+
+def _checked_seeds(seeds: object) -> Sequence[int]:
+    if not (isinstance(seeds, list) and seeds and all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds)):
+        raise ConfigError(f"seeds: should be a list of whole numbers from 0 on, such as [0, 1, 2], got {seeds!r}")
+    if len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds: each should stand there once, got {seeds!r}")
+    return seeds

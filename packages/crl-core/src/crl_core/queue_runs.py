@@ -1,0 +1,161 @@
+"""Running a queue: each entry from its plan to its end, and going on with entries that were stopped or killed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+
+from crl_core.config_file import Entry
+from crl_core.errors import CrlError, ExperimentError, RunDirectoryError
+from crl_core.experiment_source import build_experiment
+from crl_core.launch import launch
+from crl_core.logs import RunLog
+from crl_core.plan import RunPlan, plan_run
+from crl_core.queue import EntryState, Queue
+from crl_core.resume import RecordedRun, read_run
+
+__all__ = ["begin_or_go_on", "check_experiments", "go_on", "plan_entry", "run_entries", "run_entry"]
+
+_log = logging.getLogger(__name__)
+
+_RETRIED: tuple[EntryState, ...] = ("stale", "failed", "interrupted")
+
+
+def check_experiments(queue: Queue) -> None:
+    """Build every experiment once, so that a mistake in the last entry is told before the first one runs.
+
+    Raises:
+        ExperimentError: one cannot be built; names the entry.
+    """
+    first_uses = {entry.resolved.run.experiment: entry for entry in reversed(queue.entries)}
+    for name, entry in first_uses.items():
+        try:
+            build_experiment(name)
+        except CrlError as error:
+            raise ExperimentError(f"{queue.path}: entry {entry.label}: {error}") from error
+
+
+def plan_entry(queue: Queue, entry: Entry) -> RunPlan:
+    """Decide everything about an entry's run and check it against this machine; nothing is written.
+
+    Raises:
+        CrlError: the run could not work.
+    """
+    for warning in entry.resolved.warnings:
+        _log.warning(warning)
+    config = entry.resolved.run.model_copy(update={"output_dir": str(queue.run_directory(entry))})
+    origin = {"config_file": str(queue.path), "entry": entry.label, "overrides": dict(queue.flags)}
+    return plan_run(config, entry.resolved.policy, queue=origin)
+
+
+def run_entry(queue: Queue, entry: Entry, console: Console) -> bool:
+    """Claim an entry and run it; tell whether it was still to be had.
+
+    Raises:
+        Interrupted: the user asked the run to end.
+        CrlError: the run could not be begun, or could not go on.
+    """
+    with RunLog(console) as log:
+        _log.info("entry %s of %s", entry.label, queue.path)
+        plan = plan_entry(queue, entry)
+        with queue.claim(entry) as claimed:
+            if claimed:
+                launch(plan, console, log)
+            return claimed
+
+
+def begin_or_go_on(queue: Queue, entry: Entry, console: Console) -> None:
+    """Run an entry that nobody has claimed, or go on with one that was.
+
+    Raises:
+        Interrupted: the user asked the run to end.
+        CrlError: the run could not be begun, or could not go on.
+    """
+    if queue.standing(entry).state == "waiting" and run_entry(queue, entry, console):
+        return
+    go_on(queue, entry, console)
+
+
+def run_entries(queue: Queue, console: Console, *, run_all: bool, retry_failed: bool) -> int:
+    """Run entries one after the other.
+
+    Args:
+        queue: the runs.
+        console: where progress is shown.
+        run_all: whether to go on after the first, whether it failed or not, until none is left.
+        retry_failed: whether to go on with entries that failed, were stopped or killed, not to begin new ones.
+
+    Returns:
+        The exit code: 1 when some run failed and others were gone on with, else 0.
+
+    Raises:
+        Interrupted: the user asked the run to end.
+        CrlError: a run could not be begun, or could not go on; not with `run_all`.
+    """
+    entries = _resumable(queue) if retry_failed else queue.unclaimed()
+    begin = go_on if retry_failed else run_entry
+    ran = failed = 0
+    for entry in entries:
+        try:
+            ran += begin(queue, entry, console)
+        except CrlError as error:
+            if not run_all:
+                raise
+            failed += 1
+            console.print(f"Error: entry {entry.label}: {error}", markup=False, highlight=False, soft_wrap=True)
+        if ran and not run_all:
+            return 0
+    if not (ran or failed):
+        what = "no run of it is to be gone on with" if retry_failed else "every run of it has been started"
+        console.print(f"{queue.path}: {what}; they are in {queue.directory}", markup=False, soft_wrap=True)
+    return 1 if failed else 0
+
+
+def _resumable(queue: Queue) -> Iterator[Entry]:
+    """Yield the entries that were begun and are neither running nor finished, looking anew before each."""
+    for entry in queue.entries:
+        if queue.standing(entry).state in _RETRIED:
+            yield entry
+
+
+def go_on(queue: Queue, entry: Entry, console: Console) -> bool:
+    """Go on with an entry's run from its newest checkpoint, as it was recorded; tell whether there was anything to do.
+
+    Raises:
+        Interrupted: the user asked the run to end.
+        CrlError: it cannot go on.
+    """
+    directory = queue.run_directory(entry)
+    standing = queue.standing(entry)
+    if standing.state == "finished":
+        console.print(f"entry {entry.label} of {queue.path} is finished; there is nothing to go on with", markup=False)
+        return False
+    if standing.state == "claimed":
+        raise RunDirectoryError(
+            f"{directory} was claimed, and no run was begun in it. If no process is about to, remove that empty "
+            "directory and start the entry again."
+        )
+    with RunLog(console) as log:
+        recorded = read_run(directory)
+        for change in (*recorded.changes, *_changed_settings(entry, recorded)):
+            _log.warning("since the run was begun, %s", change)
+        launch(recorded.plan, console, log, resume=True)
+    return True
+
+
+def _changed_settings(entry: Entry, recorded: RecordedRun) -> list[str]:
+    """Return in which settings a config file differs from what its entry was begun with, which is what counts."""
+
+    def settings(run: Any, policy: Any) -> dict[str, Any]:
+        return {**run.model_dump(exclude={"output_dir"}), **policy.model_dump()}
+
+    begun = settings(recorded.plan.config, recorded.plan.policy_config)
+    now = settings(entry.resolved.run, entry.resolved.policy)
+    return [
+        f"{name} was changed to {now.get(name)!r} in the config file; the run goes on with {begun.get(name)!r}"
+        for name in {**begun, **now}
+        if begun.get(name) != now.get(name)
+    ]

@@ -1,0 +1,142 @@
+"""Resuming: a run's plan as run.json recorded it, and its state as the newest readable checkpoint holds it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from crl_core.checkpoint import load_checkpoint, resumable_checkpoints, set_aside
+from crl_core.config import RunConfig
+from crl_core.devices import select_device
+from crl_core.errors import CheckpointError, ConfigError, RunDirectoryError
+from crl_core.experiment import Experiment
+from crl_core.plan import RunPlan, load_policy_class
+from crl_core.plugins import registry
+from crl_core.policy import Policy
+from crl_core.policy_settings import policy_config_class
+from crl_core.run_directory import environment_record
+
+__all__ = ["RecordedRun", "read_run", "restore"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run to go on with.
+
+    Attributes:
+        plan: the plan that run.json records.
+        changes: what is different now from when the run was begun, one line each.
+    """
+
+    plan: RunPlan
+    changes: tuple[str, ...]
+
+
+def read_run(directory: Path, *, device: str | None = None) -> RecordedRun:
+    """Read the plan of a run; nothing is written.
+
+    Settings and experiment are those of run.json, whatever presets and experiments the installed packages offer now.
+
+    Args:
+        directory: the run directory.
+        device: where the network lives from now on; None means where it was asked to be.
+
+    Raises:
+        RunDirectoryError: there is no run, or its record cannot be read.
+        ConfigError: the installed policy does not take the recorded settings.
+        CrlError: the policy or a task type is not installed, or the device is not there.
+    """
+    record = _read_record(directory)
+    try:
+        named = record["policy"]
+        config = RunConfig.model_validate({**record["run"], **({"device": device} if device is not None else {})})
+        entry = registry().policy(f"{named['distribution']}/{named['name']}")
+        experiment = Experiment.model_validate({k: v for k, v in record["experiment"].items() if k != "name"})
+    except (KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise RunDirectoryError(
+            f"{directory / 'run.json'} is not the record of a run that this version reads: {error}"
+        ) from error
+    try:
+        policy_config = policy_config_class(entry).model_validate(named["settings"])
+    except ValidationError as error:
+        raise ConfigError(
+            f"{directory}: its settings were recorded with {named['distribution']} {named['version']} and do not fit "
+            f"the installed {entry.owner}; install that version to resume it:\n{error}"
+        ) from error
+    plan = RunPlan(
+        config=config,
+        policy=entry,
+        policy_class=load_policy_class(entry),
+        policy_config=policy_config,
+        experiment=experiment,
+        device=select_device(config.device),
+        directory=directory,
+        run_id=record["run_id"],
+        queue=record.get("queue"),
+    )
+    return RecordedRun(plan, tuple(_changes(record, plan)))
+
+
+def restore(policy: Policy[Any], directory: Path) -> Mapping[str, Any] | None:
+    """Give a policy the state of the newest checkpoint that can be read; return the rest of what that holds.
+
+    A damaged one is set aside with a warning, and the one before it serves.
+
+    Returns:
+        The checkpoint's state; None where the run was ended before its first checkpoint.
+
+    Raises:
+        CheckpointError: there are checkpoints, and none can be read.
+        CrlError: the policy cannot go on from it, for example because its replay store is gone.
+    """
+    found = resumable_checkpoints(directory / "checkpoints")
+    for path in found:
+        try:
+            checkpoint = load_checkpoint(path)
+        except CheckpointError as error:
+            _log.warning("%s; it is set aside as %s", error, set_aside(path).name)
+            continue
+        policy.load_state_dict(checkpoint.policy)
+        return checkpoint.state
+    if found:
+        raise CheckpointError(
+            f"{directory}: none of its checkpoints can be read. Weights of finished tasks may be left in "
+            f"{directory / 'checkpoints'}, but training cannot go on."
+        )
+    return None
+
+
+def _read_record(directory: Path) -> dict[str, Any]:
+    path = directory / "run.json"
+    if not path.is_file():
+        what = "holds no run.json, so it is no run directory" if directory.is_dir() else "is no directory"
+        raise RunDirectoryError(f"{directory} {what}. Name the directory that `crl run` printed as 'run directory'.")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path} cannot be read: {error}") from error
+    if not isinstance(record, dict):
+        raise RunDirectoryError(f"{path} is not the record of a run")
+    return record
+
+
+def _changes(record: Mapping[str, Any], plan: RunPlan) -> list[str]:
+    """Return what is different now, in versions and machine."""
+    before: dict[str, Any] = {**record.get("plugins", {}), "device": record.get("device")}
+    now: dict[str, Any] = {**plan.record()["plugins"], "device": str(plan.device)}
+    environment = environment_record()
+    for name in ("python", "torch", "platform", "host"):
+        before[name], now[name] = record.get("environment", {}).get(name), environment[name]
+    return [
+        f"{name} was {before.get(name, 'not there')} and is {now.get(name, 'not there')}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]

@@ -1,0 +1,117 @@
+"""Sessions: the starts of a run, one after the other; never two at once, on one machine or on several.
+
+Every start makes `sessions/<n>` in the run directory, with n one higher than the last. `mkdir` is atomic on network
+file systems too, so of two processes that resume a run at the same moment one fails. Whether the session before is
+over is told by status.json: by its process on the same host, by the age of its sign of life on another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from crl_core.errors import RunDirectoryError
+
+__all__ = ["STALE_SECONDS", "begin_session", "heartbeat_age", "is_live", "read_status", "this_process"]
+
+STALE_SECONDS = 120.0  # signs of life come every ten seconds, but making 64 environments gives none for a while
+
+
+def this_process() -> dict[str, Any]:
+    """Return what tells this process from every other: host, process id and when it was started."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "process_started": psutil.Process().create_time()}
+
+
+def read_status(directory: Path) -> dict[str, Any] | None:
+    """Return a run's status.json; None where there is none, or it cannot be read."""
+    try:
+        status = json.loads((directory / "status.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return status if isinstance(status, dict) else None
+
+
+def heartbeat_age(directory: Path) -> float | None:
+    """Return the seconds since the last sign of life, by the clock of the file server; None where there is none."""
+    return _age(directory / "status.json")
+
+
+def is_live(directory: Path, status: Mapping[str, Any] | None) -> bool:
+    """Tell whether a process works on the run: the recorded one still exists, or, elsewhere, gave a recent sign."""
+    if status is None or status.get("state") != "running":
+        return False
+    if status.get("host") == socket.gethostname():
+        return _exists(status)
+    age = heartbeat_age(directory)
+    return age is not None and age < STALE_SECONDS
+
+
+@contextlib.contextmanager
+def begin_session(directory: Path) -> Any:
+    """Make the run's next session; yield its number. One that fails before it writes its status is taken back.
+
+    Raises:
+        RunDirectoryError: another process works on the run, or the directory cannot be written.
+    """
+    sessions = directory / "sessions"
+    try:
+        sessions.mkdir(exist_ok=True)
+        last = max((int(path.name) for path in sessions.iterdir() if path.name.isdigit()), default=-1)
+        _refuse_if_live(directory, last)
+        number = last + 1
+        (sessions / str(number)).mkdir()
+    except FileExistsError as error:
+        raise RunDirectoryError(f"{directory} is being resumed by another process at this moment") from error
+    except OSError as error:
+        raise RunDirectoryError(f"{directory} cannot be written: {error}") from error
+    try:
+        yield number
+    finally:
+        status = read_status(directory)
+        if status is None or status.get("session") != number:
+            with contextlib.suppress(OSError):
+                (sessions / str(number)).rmdir()
+
+
+def _refuse_if_live(directory: Path, last: int) -> None:
+    """Raise if the last session is not over. It is listed before its status is read: see the module's first lines."""
+    status = read_status(directory)
+    if is_live(directory, status):
+        assert status is not None  # or it would not be live
+        raise RunDirectoryError(
+            f"{directory} is running: process {status.get('pid')} on {status.get('host')}, last sign of life "
+            f"{status.get('heartbeat')}. Stop that one first."
+        )
+    told = -1 if status is None else status.get("session", -1)
+    age = _age(directory / "sessions" / str(last))
+    if last > told and age is not None and age < STALE_SECONDS:
+        raise RunDirectoryError(
+            f"{directory} was begun or resumed by another process {age:.0f} s ago, which has given no sign of life "
+            f"yet. If it is gone, try again in {STALE_SECONDS - age:.0f} s."
+        )
+
+
+def _exists(status: Mapping[str, Any]) -> bool:
+    """Tell whether the very process exists still, not another one that got its number."""
+    try:
+        started = psutil.Process(int(status["pid"])).create_time()
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        return False
+    return abs(started - float(status.get("process_started", started))) < 1
+
+
+def _age(path: Path) -> float | None:
+    """Return the seconds since a path was changed, both times as the file server tells them."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".now-") as now:
+            return max(0.0, os.fstat(now.fileno()).st_mtime - path.stat().st_mtime)
+    except OSError:
+        return None

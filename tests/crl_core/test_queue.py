@@ -1,0 +1,140 @@
+"""The queue: who makes a run's folder runs it."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from crl_core.errors import ConfigError, ExperimentError, RunDirectoryError
+from crl_core.queue import Queue
+from crl_core.queue_runs import begin_or_go_on, plan_entry, run_entries
+from crl_core.sessions import this_process
+
+RUN = {"policy": "random", "experiment": "tutorial"}
+
+
+def make_queue(directory: Path, *entries: dict[str, Any], **flags: Any) -> Queue:
+    path = directory / "study.json"
+    path.write_text(json.dumps(list(entries)))
+    return Queue(path, {"output_dir": str(directory / "out"), **flags})
+
+
+def test_runs_lie_in_a_folder_named_after_the_file(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, RUN, {**RUN, "seeds": [4]}, cycle_count="2")
+    assert queue.directory == tmp_path / "out" / "study"
+    plan = plan_entry(queue, queue.entries[1])
+    assert plan.directory == tmp_path / "out" / "study" / "1" / "seed_4"
+    assert plan.record()["queue"] == {
+        "config_file": str(tmp_path / "study.json"),
+        "entry": "1:4",
+        "overrides": {"cycle_count": "2"},
+    }
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_entry_is_claimed_once(tmp_path: Path) -> None:
+    first, second = make_queue(tmp_path, RUN, RUN), make_queue(tmp_path, RUN, RUN)
+    entry = first.entries[0]
+    with first.claim(entry) as mine, second.claim(entry) as theirs:
+        assert (mine, theirs) == (True, False)
+        (first.directory / "0" / "run.json").write_text("{}")
+    assert [each.label for each in second.unclaimed()] == ["1"]
+
+
+def test_a_claim_that_came_to_nothing_is_given_back(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, RUN)
+    with pytest.raises(ExperimentError), queue.claim(queue.entries[0]):
+        raise ExperimentError("no policy can play this")
+    assert [each.label for each in queue.unclaimed()] == ["0"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, RUN)
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(RunDirectoryError, match="cannot be made"), queue.claim(queue.entries[0]):
+        pass
+
+
+def test_entries_have_names(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, RUN, {**RUN, "seeds": [4, 5]})
+    assert queue.entry("1:5").resolved.run.seed == 5
+    with pytest.raises(ConfigError, match=r"--resume-id: there is no entry 7 in .*; its entries are 0, 1:4, 1:5"):
+        queue.entry("7")
+    with pytest.raises(ConfigError, match=r"there is no entry 1 in .*; it has seeds: 1:4, 1:5"):
+        queue.entry("1")
+
+
+def test_how_entries_stand(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, *[RUN] * 6)
+    live = {**this_process(), "state": "running", "total_steps": 5, "run_num_timesteps": 10}
+    for index, status in enumerate(
+        [live, {**live, "pid": 2**22 + 1}, {"state": "failed", "reason": "no room"}, {"state": "finished"}]
+    ):
+        directory = queue.directory / str(index)
+        directory.mkdir(parents=True)
+        (directory / "status.json").write_text(json.dumps(status))
+    (queue.directory / "4").mkdir()
+    returns = [{"name": "eval_reward/1", "value": value} for value in (1.0, 2.5)]
+    (queue.directory / "0" / "metrics.jsonl").write_text("half a row}\n" + "\n".join(map(json.dumps, returns)) + "\n")
+
+    found = [queue.standing(entry) for entry in queue.entries]
+    assert [each.state for each in found] == ["running", "stale", "failed", "finished", "claimed", "waiting"]
+    assert (found[0].total_steps, found[0].run_num_timesteps, found[0].returns) == (5, 10, {1: 2.5})
+    assert found[0].heartbeat_age is not None
+    assert found[0].heartbeat_age < 60
+    assert found[2].reason == "no room"
+    assert [entry.label for entry in queue.unclaimed()] == ["5"]
+
+
+def test_the_number_of_another_process_is_not_taken_for_a_sign_of_life(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, RUN)
+    directory = queue.directory / "0"
+    directory.mkdir(parents=True)
+    status = {**this_process(), "state": "running", "process_started": 1e9}
+    (directory / "status.json").write_text(json.dumps(status))
+    assert queue.standing(queue.entries[0]).state == "stale"
+
+
+def test_all_entries_run_and_a_failed_one_stops_no_other(tmp_path: Path) -> None:
+    tiny = {**RUN, "num_timesteps": 20, "no_initial_eval": True, "continual_eval_num_returns": 1}
+    queue = make_queue(tmp_path, tiny, {**tiny, "experiment": "gym:CartPole-v1"}, tiny)
+    (queue.directory / "1").mkdir(parents=True)
+    (queue.directory / "1" / "status.json").write_text('{"state": "failed", "reason": "once"}')
+    console = Console(file=io.StringIO(), width=200)
+    assert run_entries(queue, console, run_all=False, retry_failed=False) == 0
+    assert [queue.standing(entry).state for entry in queue.entries] == ["finished", "failed", "waiting"]
+    assert run_entries(queue, console, run_all=True, retry_failed=False) == 0
+    assert [queue.standing(entry).state for entry in queue.entries] == ["finished", "failed", "finished"]
+    assert run_entries(queue, console, run_all=True, retry_failed=True) == 1  # there is no run.json to go on from
+    assert run_entries(queue, console, run_all=False, retry_failed=False) == 0
+    assert isinstance(console.file, io.StringIO)
+    assert "Error: entry 1: " in console.file.getvalue()
+    assert "every run of it has been started" in console.file.getvalue()
+
+
+def test_an_entry_that_is_gone_on_with_keeps_its_settings_and_tells_what_differs(tmp_path: Path) -> None:
+    tiny = {**RUN, "num_timesteps": 20, "no_initial_eval": True, "continual_eval_num_returns": 1}
+    queue = make_queue(tmp_path, tiny)
+    console = Console(file=io.StringIO(), width=200)
+    begin_or_go_on(queue, queue.entries[0], console)
+    directory = queue.run_directory(queue.entries[0])
+    status = json.loads((directory / "status.json").read_text())
+    (directory / "status.json").write_text(json.dumps({**status, "state": "failed"}))
+    changed = make_queue(tmp_path, {**tiny, "num_timesteps": 30})
+    begin_or_go_on(changed, changed.entries[0], console)
+    assert isinstance(console.file, io.StringIO)
+    assert "num_timesteps was changed to 30 in the config file; the run goes on with 20" in console.file.getvalue()
+    assert changed.standing(changed.entries[0]).state == "finished"
+    begin_or_go_on(changed, changed.entries[0], console)
+    assert "there is nothing to go on with" in console.file.getvalue()
+
+
+def test_a_mistake_in_the_last_entry_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="entry 1: unknown experiment 'tutorail'"):
+        make_queue(tmp_path, RUN, {**RUN, "experiment": "tutorail"})
+    assert [path.name for path in tmp_path.iterdir()] == ["study.json"]
