@@ -97,7 +97,7 @@ class TellingData(TimestepData):
 class TellingPolicy(Policy[PolicyConfig]):
     """Its action is the observation modulo 4; it keeps what it was handed."""
 
-    def __init__(self, num_envs: int = 1, num_steps: int = 4) -> None:
+    def __init__(self, num_envs: int = 1, num_steps: int | None = 4) -> None:
         super().__init__(
             PolicyConfig(),
             Box(0, 255, (1,), np.float32),

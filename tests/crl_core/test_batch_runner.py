@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 import torch
-from tests.crl_core.scripted import Row, ScriptedTask, TellingPolicy
+from tests.crl_core.scripted import Row, ScriptedEnvs, ScriptedTask, TellingPolicy
 
 from crl_core.runners.base import Episode
 from crl_core.runners.batch import BatchRunner
@@ -12,7 +15,9 @@ from crl_core.runners.batch import BatchRunner
 SEED = np.random.SeedSequence(0)
 
 
-def make_runner(*scripts: list[Row], num_steps: int = 4, eval_mode: bool = False) -> tuple[BatchRunner, TellingPolicy]:
+def make_runner(
+    *scripts: list[Row], num_steps: int | None = 4, eval_mode: bool = False
+) -> tuple[BatchRunner, TellingPolicy]:
     task = ScriptedTask(id="scripted", num_timesteps=100, scripts=tuple(tuple(script) for script in scripts))
     policy = TellingPolicy(num_envs=len(scripts), num_steps=num_steps)
     runner = policy.get_environment_runner(task, seed=SEED, eval_mode=eval_mode)
@@ -128,3 +133,65 @@ def test_closing_closes_the_environments_and_may_be_repeated() -> None:
     runner.close()
 
     assert envs.closed
+
+
+def test_environments_may_use_their_arrays_again() -> None:
+    class Reusing(ScriptedEnvs):
+        def step(self, actions: Any) -> Any:
+            observations, *answer, infos = super().step(actions)
+            self.kept = getattr(
+                self, "kept", [each.astype(np.float32 if each.dtype == float else bool) for each in answer]
+            )
+            for kept, new in zip(self.kept, answer, strict=True):
+                kept[:] = new
+            return observations, *self.kept, infos
+
+    class ReusingTask(ScriptedTask):
+        def make_envs(self, num_envs: int, *, seeds: Any, evaluation: bool) -> Any:
+            return Reusing(self.scripts)
+
+    script = (Row(1.0), Row(2.0, terminated=True), Row(0.0), Row(4.0, truncated=True))
+    task = ReusingTask(id="reusing", num_timesteps=100, scripts=(script,))
+    with TellingPolicy().get_environment_runner(task, seed=SEED) as runner:
+        (rollout,) = runner.collect_data().rollouts
+
+    assert rollout.rewards[:, 0].tolist() == [1, 2, 0, 4]
+    assert rollout.terminated[:, 0].tolist() == [False, True, False, False]
+    assert rollout.truncated[:, 0].tolist() == [False, False, False, True]
+    assert rollout.valid[:, 0].tolist() == [True, True, False, True]
+
+
+def test_without_a_number_of_steps_it_plays_until_every_environment_has_ended_a_game() -> None:
+    short, long = [Row(1.0, terminated=True), Row(0.0)], [Row(1.0)] * 4 + [Row(1.0, truncated=True), Row(0.0)]
+    runner, _ = make_runner(short, long, num_steps=None)
+
+    with runner:
+        lengths = [runner.collect_data().rollouts[0].num_steps for _ in range(3)]
+
+    assert lengths == [5, 6, 6]
+
+
+def test_a_game_that_never_ends_is_handed_over_in_parts() -> None:
+    task = ScriptedTask(id="endless", num_timesteps=100, scripts=((Row(1.0),),), eval_max_steps=150)
+    with TellingPolicy(num_steps=None).get_environment_runner(task, seed=SEED) as runner:
+        (first,), (second,) = runner.collect_data().rollouts, runner.collect_data().rollouts
+
+    for number, rollout in enumerate((first, second)):  # more rows than there was room for at first
+        assert rollout.observations[:, 0, 0].tolist() == list(range(150 * number, 150 * number + 151))
+        assert rollout.observations.untyped_storage().nbytes() == 151 * 4
+        assert rollout.rewards.sum() == 150
+
+
+def test_what_on_wait_raises_ends_a_collection() -> None:
+    class AskedToStopError(Exception):
+        pass
+
+    def ask() -> None:
+        if len(policy.modes) == 3:
+            raise AskedToStopError
+
+    for eval_mode in (False, True):
+        runner, policy = make_runner([Row(1.0)], num_steps=1000, eval_mode=eval_mode)
+        runner.on_wait = ask
+        with runner, pytest.raises(AskedToStopError):
+            runner.collect_data()

@@ -80,6 +80,16 @@ def test_runner_must_be_supported() -> None:
         Algorithm(runner="sync")
 
 
+@pytest.mark.parametrize(
+    ("spelt", "runner"),
+    [("full_parallel", "full_parallel"), ("full-parallel", "full_parallel"), ("crl-core/sync", "crl-core/sync")],
+)
+def test_runners_are_spelt_as_in_the_registry(spelt: str, runner: str) -> None:
+    config = PolicyConfig(runner=spelt)
+    assert config.runner == runner
+    assert config.runner_name == runner.removeprefix("crl-core/")
+
+
 def test_ignored_settings_are_parted_with_a_reason() -> None:
     kept, warnings = Algorithm.split_ignored({"num_buffers": 3, "runner": "batch"})
     assert kept == {"runner": "batch"}

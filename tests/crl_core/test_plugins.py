@@ -41,14 +41,15 @@ def test_core_registers_through_its_own_hooks() -> None:
     found = discover()
     assert plugin_of(found, "crl-core").state == "loaded"
     assert found.runner("batch").spec.runner == "crl_core.runners.batch:BatchRunner"
-    assert found.task_type("image").spec.task == "crl_core.task:ImageTask"
+    assert found.task_type("image").spec.task == "crl_core.gymnasium_tasks:ImageTask"
     assert found.experiment("tutorial").owner.startswith("crl-core ")
 
 
 def test_what_core_registers_can_be_loaded() -> None:
     core = plugin_of(discover(), "crl-core")
     for spec in core.specs:
-        paths = [value for name, value in vars(spec).items() if name not in {"name", "summary"}]
+        values = [value for name, value in vars(spec).items() if name not in {"name", "summary"}]
+        paths = [path for value in values for path in (value.values() if isinstance(value, dict) else [value])]
         assert all(load_object(path, owner="crl-core") is not None for path in paths)
 
 

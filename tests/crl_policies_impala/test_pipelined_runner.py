@@ -134,7 +134,7 @@ def test_an_environment_that_fails_ends_the_wait_with_its_own_error() -> None:
         for _ in range(10):
             runner.collect_data()
 
-    with runner, pytest.raises(EnvironmentFailure, match=r"task 'scripted': .*: the joystick broke") as raised:
+    with runner, pytest.raises(EnvironmentFailure, match=r"task 'scripted' .*, step 7: .*: the joystick broke") as raised:
         play()
 
     assert isinstance(raised.value.__cause__, ValueError)

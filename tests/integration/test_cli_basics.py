@@ -26,7 +26,7 @@ def test_help_lists_our_commands_and_those_of_plugins(crl: Crl, install: Install
     result = crl("--help")
     assert result.returncode == 0
     ours, _, theirs = result.stdout.partition("Commands of plugins:")
-    for name in ("run", "list", "show", "plugins"):
+    for name in ("run", "resume", "queue", "list", "show", "plugins", "check", "new"):
         assert f"\n  {name} " in ours
     assert "greet" in theirs
     assert "Say hello." in theirs

@@ -53,7 +53,7 @@ def test_help_without_a_policy_says_how_to_see_one(crl: Crl) -> None:
         ([*RUN, "--lerning-rate", "1"], ["no option '--lerning-rate'. Did you mean '--learning-rate'?"]),
         ([*RUN, "--learning-rate"], ["'--learning-rate' requires an argument"]),
         ([*RUN, "--preset", "tinny"], ["no preset 'tinny'. Did you mean 'tiny'? Its presets: tiny."]),
-        ([*RUN, "--runner", "sync"], ["runner 'sync' is not one this policy supports: batch"]),
+        ([*RUN, "--runner", "sync"], ["runner 'sync' is not one this policy supports: batch, got sync\n"]),
         (["run", "--policy", "nobody"], ["unknown policy 'nobody'. `crl list policies` shows what is installed."]),
         (["run", "--policy", "ewc", "--help"], ["belongs to the original system and is not available here yet"]),
         (["run", "--policy", "seedy", "--help"], ["has the setting 'seed', which is reserved"]),

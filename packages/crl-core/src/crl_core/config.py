@@ -14,6 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from crl_core.loading import same_name
+
 __all__ = ["PolicyConfig", "RunConfig", "Settings"]
 
 
@@ -40,20 +42,28 @@ class PolicyConfig(Settings):
     Class attributes:
         ignored_settings: names that configs of other systems carry and that mean nothing here, each with the reason;
             they are accepted, and reported once per run.
-        supported_runners: the environment runners the policy can learn from.
+        supported_runners: the environment runners the policy can learn from; what learns from the columns of any
+            rollout can from all of the core's.
     """
 
     ignored_settings: ClassVar[Mapping[str, str]] = {}
-    supported_runners: ClassVar[tuple[str, ...]] = ("batch",)
+    supported_runners: ClassVar[tuple[str, ...]] = ("batch", "sync", "full_parallel")
 
     runner: str = Field("batch", description="The environment runner that collects data for training.")
 
     @field_validator("runner")
     @classmethod
     def _supported_runner(cls, runner: str) -> str:
-        if runner not in cls.supported_runners:
-            raise ValueError(f"runner '{runner}' is not one this policy supports: {', '.join(cls.supported_runners)}")
-        return runner
+        distribution, slash, name = runner.rpartition("/")
+        for supported in cls.supported_runners:
+            if same_name(supported) == same_name(name):
+                return f"{distribution}{slash}{supported}"
+        raise ValueError(f"runner '{runner}' is not one this policy supports: {', '.join(cls.supported_runners)}")
+
+    @property
+    def runner_name(self) -> str:
+        """The runner's own name, also where `runner` is a `distribution/name`."""
+        return self.runner.rpartition("/")[2]
 
     @classmethod
     def split_ignored(cls, settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -71,7 +81,10 @@ class RunConfig(Settings):
     """The settings every run has, whatever its policy. Their names are reserved: no policy may use one."""
 
     policy: str = Field(description="The policy to train; `crl list policies` shows what is installed.")
-    experiment: str = Field(description="The experiment to train on; `crl list experiments` shows what is installed.")
+    experiment: str = Field(
+        description="What to train on: a name that `crl list experiments` shows, gym:<Gymnasium id>, or a JSON or TOML "
+        "file."
+    )
     preset: str | None = Field(
         None, description="A named set of the policy's settings, such as a paper's for a benchmark."
     )

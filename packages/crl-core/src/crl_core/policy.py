@@ -25,10 +25,9 @@ from torch import Tensor, nn
 
 from crl_core.config import PolicyConfig
 from crl_core.errors import ExperimentError
-from crl_core.plugins import registry
 from crl_core.rollout import Rollout
+from crl_core.runners.making import make_runner
 from crl_core.seeding import torch_seed
-from crl_core.specs import load_object
 from crl_core.task import Task
 
 if TYPE_CHECKING:
@@ -199,7 +198,11 @@ class Policy(ABC, Generic[ConfigT]):
         """Learn from what a runner collected, and return metrics by name."""
 
     def runner_options(self, task: Task, *, eval_mode: bool) -> dict[str, Any]:
-        """Return the options the runner is made with."""
+        """Return the options the runner is made with, as keywords of its constructor.
+
+        The core's runners take `num_envs` and `num_steps`, which may be None for whole episodes; what each makes of
+        them, it documents. A policy that supports others returns what `config.runner` needs.
+        """
         if eval_mode:
             return {"num_envs": min(10, task.continual_eval_num_returns), "num_steps": 16}
         return {"num_envs": 8, "num_steps": 20}
@@ -207,13 +210,15 @@ class Policy(ABC, Generic[ConfigT]):
     def get_environment_runner(
         self, task: Task, *, seed: np.random.SeedSequence, eval_mode: bool = False
     ) -> EnvironmentRunner:
-        """Return a runner for the task: the registered one that the settings name, or `batch` for evaluation."""
-        entry = registry().runner("batch" if eval_mode else self.config.runner)
-        runner_class = load_object(entry.spec.runner, owner=entry.owner)
-        runner: EnvironmentRunner = runner_class(
-            self, task, seed=seed, eval_mode=eval_mode, **self.runner_options(task, eval_mode=eval_mode)
-        )
-        return runner
+        """Return a runner for the task: the registered one that the settings name, or `batch` for evaluation.
+
+        Raises:
+            UnknownNameError: that runner is not installed.
+            PluginError: it does not take what `runner_options` returns.
+        """
+        name = "batch" if eval_mode else self.config.runner
+        options = self.runner_options(task, eval_mode=eval_mode)
+        return make_runner(name, self, task, seed=seed, eval_mode=eval_mode, options=options)
 
     def num_actions(self, task: Task) -> int:
         """Return how many discrete actions the task has; 0 for continuous ones."""
@@ -234,13 +239,21 @@ class Policy(ABC, Generic[ConfigT]):
             )
         return max(sizes)
 
-    def acting_copy(self, *, seed: int) -> Self:
-        """Return what a thread, a process or an evaluation acts with: own weights and generator, no optimizer."""
+    def acting_copy(self, *, seed: int, device: torch.device | None = None) -> Self:
+        """Return what a thread, a process or an evaluation acts with: own weights and generator, no optimizer.
+
+        For another process it is pickled, so what cannot be belongs into `training_only`.
+
+        Args:
+            seed: what its sampled actions derive from.
+            device: where it acts; None is where this policy does.
+        """
         clone = copy.copy(self)
         for name in self.training_only:
             clone.__dict__.pop(name, None)
-        clone.network = copy.deepcopy(self.network).eval().requires_grad_(False)
-        clone.generator = torch.Generator(self.device).manual_seed(seed)
+        clone.device = device or self.device
+        clone.network = copy.deepcopy(self.network).eval().requires_grad_(False).to(clone.device)
+        clone.generator = torch.Generator(clone.device).manual_seed(seed)
         return clone
 
     def acting_state(self) -> dict[str, Any]:

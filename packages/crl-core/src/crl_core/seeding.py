@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Purpose", "environment_seeds", "seed_sequence", "torch_seed"]
+__all__ = ["Purpose", "child_sequences", "environment_seeds", "seed_sequence", "torch_seed"]
 
 
 class Purpose(IntEnum):
@@ -31,6 +31,12 @@ def seed_sequence(
         segment: counts the uses within a task: one per start or resume of training, one per evaluation.
     """
     return np.random.SeedSequence([seed, int(purpose), cycle, task, segment])
+
+
+def child_sequences(sequence: np.random.SeedSequence, count: int) -> list[np.random.SeedSequence]:
+    """Return one seed sequence for each of the threads or processes that share a use; the same ones at every call."""
+    key = (*sequence.spawn_key, 1)  # torch_seed's child has the key 0
+    return [np.random.SeedSequence(sequence.entropy, spawn_key=(*key, index)) for index in range(count)]
 
 
 def environment_seeds(sequence: np.random.SeedSequence, num_envs: int) -> npt.NDArray[np.int32]:

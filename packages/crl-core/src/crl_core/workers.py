@@ -13,7 +13,7 @@ import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
-__all__ = ["WorkerEnvs"]
+__all__ = ["WorkerEnvs", "WorkerTraceback", "end_processes"]
 
 _ANSWER_SECONDS = 60.0  # a reset may load a game; nothing an agent learns from takes as long as this
 _CLOSE_SECONDS = 5.0
@@ -55,16 +55,10 @@ class WorkerEnvs(AsyncVectorEnv):
 
     def close_extras(self, timeout: float | None = None, terminate: bool = True) -> None:
         """End the processes."""
-        for process in self.processes:
-            process.terminate()
+        end_processes(self.processes, _CLOSE_SECONDS if timeout is None else timeout)
         for pipe in self.parent_pipes:
             if pipe is not None:
                 pipe.close()
-        for process in self.processes:
-            process.join(_CLOSE_SECONDS if timeout is None else timeout)
-            if process.is_alive():
-                process.kill()
-                process.join()
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
@@ -84,14 +78,26 @@ class WorkerEnvs(AsyncVectorEnv):
     def _raise_if_errors(self, successes: Iterable[bool]) -> None:
         if not all(successes):
             _, _, error, trace = self.error_queue.get(timeout=_CLOSE_SECONDS)
-            raise error from _WorkerTraceback(trace)
+            raise error from WorkerTraceback(trace)
 
 
-class _WorkerTraceback(Exception):  # noqa: N818  # the text of a traceback, not an error of its own
+class WorkerTraceback(Exception):  # noqa: N818  # the text of a traceback, not an error of its own
     """Where in its worker an exception was raised."""
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
+
+
+def end_processes(processes: Iterable[multiprocessing.process.BaseProcess], timeout: float) -> None:
+    """Terminate processes, and kill those that are still there `timeout` seconds later."""
+    waiting = list(processes)
+    for process in waiting:
+        process.terminate()
+    for process in waiting:
+        process.join(timeout)
+        if process.is_alive():
+            process.kill()
+            process.join()
 
 
 def _work(*arguments: Any) -> None:

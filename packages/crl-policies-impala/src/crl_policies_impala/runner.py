@@ -20,7 +20,7 @@ from crl_core.rollout import Rollout
 from crl_core.runners.base import CollectedData, Episode
 from crl_core.runners.batch import BatchRunner
 from crl_core.runners.collector import UnrollCollector
-from crl_core.seeding import torch_seed
+from crl_core.seeding import child_sequences, torch_seed
 from crl_core.task import Task
 
 __all__ = ["PipelinedRunner"]
@@ -51,11 +51,14 @@ class _Stopped(Exception):  # noqa: N818  # not an error: the runner is being cl
 class PipelinedRunner(BatchRunner):
     """Collects in background threads, each with its share of the environments, while the policy learns.
 
-    `collect_data` hands over one rollout of exactly `batch_size` columns of T steps, collected with weights a few
-    updates old; `policy_version` says how old, and the lag is logged. A short bounded queue holds collectors back
-    when the learner is slower. Choose it for policies that correct for the lag, as V-trace does. It costs one thread
-    per collector, a copy of the network per update, and the order of columns depends on timing, so that runs are not
-    reproducible.
+    Hands over: one rollout of exactly `batch_size` columns and T steps, each collected with weights that may be a few
+    updates old. `policy_version` says how old, and the lag is logged; a short bounded queue, which holds collectors
+    back when the learner is slower, bounds it.
+
+    Choose it: for policies that correct for the lag, as V-trace does. Environments step while the policy learns.
+
+    Costs: one thread for each collector, a copy of the network for each update, and runs that cannot be repeated, as
+    the order of columns depends on timing.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class PipelinedRunner(BatchRunner):
         self._failure: BaseException | None = None
         self._threads = [
             threading.Thread(target=self._run_collector, args=(child, share), name=f"collector-{index}", daemon=True)
-            for index, (child, share) in enumerate(zip(_children(seed, len(shares)), shares, strict=True))
+            for index, (child, share) in enumerate(zip(child_sequences(seed, len(shares)), shares, strict=True))
         ]
 
     def collect_data(self) -> CollectedData:
@@ -209,7 +212,3 @@ def _num_collectors(num_envs: int) -> int:
 def _shares(total: int, parts: int) -> list[int]:
     each, rest = divmod(total, parts)
     return [each + (index < rest) for index in range(parts)]
-
-
-def _children(seed: np.random.SeedSequence, count: int) -> list[np.random.SeedSequence]:
-    return [np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 1, index)) for index in range(count)]

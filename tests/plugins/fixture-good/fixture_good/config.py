@@ -9,6 +9,7 @@ from crl_core import PolicyConfig
 
 class GoodConfig(PolicyConfig):
     ignored_settings: ClassVar[dict[str, str]] = {"num_buffers": "there are none"}
+    supported_runners: ClassVar[tuple[str, ...]] = ("batch",)
 
     learning_rate: float = Field(7e-4, gt=0, description="Learning rate.")
     use_gae: bool = Field(False, description="Whether advantages are generalized.")

@@ -18,9 +18,13 @@ __all__ = ["COMMANDS", "crl", "main"]
 # Each command's line of help and its import path, so that the help imports no command.
 COMMANDS = {
     "run": ("Train a policy on an experiment.", "crl_core.cli.run:run"),
+    "resume": ("Go on with a run that was stopped or killed.", "crl_core.cli.resume:resume"),
+    "queue": ("Show how the runs of a config file stand.", "crl_core.cli.queue:queue"),
     "list": ("List the policies, experiments, task types and runners that are installed.", "crl_core.cli.list:list_"),
     "show": ("Show all there is to know about a policy or an experiment.", "crl_core.cli.show:show"),
     "plugins": ("List the plugins that are installed, and what is wrong with them.", "crl_core.cli.plugins:plugins"),
+    "check": ("Check a policy, an experiment or a runner for what the core expects.", "crl_core.cli.check:check"),
+    "new": ("Write a new policy or task package.", "crl_core.cli.new:new"),
 }
 
 

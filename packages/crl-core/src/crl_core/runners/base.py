@@ -57,7 +57,7 @@ class EnvironmentRunner(ABC):
     Attributes:
         num_envs: how many environments it plays; `Episode.environment` counts them.
         dropped_steps: after `close`, the steps of whole unrolls that were never handed over.
-        on_wait: called again and again while `collect_data` waits for another thread; what it raises ends the wait.
+        on_wait: called again and again while `collect_data` plays or waits; what it raises ends the collection.
     """
 
     num_envs: int

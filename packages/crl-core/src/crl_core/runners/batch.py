@@ -19,9 +19,13 @@ __all__ = ["BatchRunner"]
 class BatchRunner(EnvironmentRunner):
     """Steps N environments together, acting and learning in turns.
 
-    `collect_data` hands over one rollout of N columns and T steps; each continues where the one before stopped.
-    Choose it when environments are about equally fast and learning must see the newest policy. It costs no thread and
-    no process; nothing overlaps.
+    Hands over: one rollout of N columns and T steps, each column going on where the one before it stopped.
+
+    Choose it: for any policy, first of all. Learning sees what the newest policy did, the same seed gives the same
+    rollouts, and one forward pass serves N environments.
+
+    Costs: no process, and no thread but what the task's environments have. Nothing overlaps: no environment steps
+    while the policy learns, and all of them wait for the slowest.
     """
 
     def __init__(
@@ -32,7 +36,7 @@ class BatchRunner(EnvironmentRunner):
         seed: np.random.SeedSequence,
         eval_mode: bool,
         num_envs: int,
-        num_steps: int,
+        num_steps: int | None,
     ) -> None:
         """Make a runner.
 
@@ -42,7 +46,7 @@ class BatchRunner(EnvironmentRunner):
             seed: what all its random streams derive from.
             eval_mode: whether this is evaluation: no rollouts are kept.
             num_envs: N.
-            num_steps: T.
+            num_steps: T; None: until every environment has ended a game, or has played the task's `eval_max_steps`.
         """
         super().__init__(policy, task, seed=seed, eval_mode=eval_mode)
         self.num_envs = num_envs
@@ -56,6 +60,10 @@ class BatchRunner(EnvironmentRunner):
 
         Returns:
             One rollout of N columns; in evaluation none, only the episodes that ended.
+
+        Raises:
+            EnvironmentFailure: an environment failed.
+            PluginError: the policy's actions are not as the task's action space says.
         """
         return self._evaluate() if self.eval_mode else self._collect()
 
@@ -69,7 +77,12 @@ class BatchRunner(EnvironmentRunner):
     def _collect(self) -> CollectedData:
         if self._collector is None:
             self._collector = UnrollCollector(
-                self.policy, self.task, seed=self.seed, num_envs=self.num_envs, num_steps=self.num_steps
+                self.policy,
+                self.task,
+                seed=self.seed,
+                num_envs=self.num_envs,
+                num_steps=self.num_steps,
+                before_step=lambda: self.on_wait(),  # noqa: PLW0108  # it may be set anew at any time
             )
         rollout, episodes = self._collector.collect(policy_version=self._policy_version)
         self._policy_version += 1
@@ -80,7 +93,8 @@ class BatchRunner(EnvironmentRunner):
             self._loop = EnvironmentLoop(self.policy, self.task, seed=self.seed, num_envs=self.num_envs, eval_mode=True)
         episodes: list[Episode] = []
         steps = 0
-        for _ in range(self.num_steps):
+        for _ in self._loop.rows(self.num_steps):
+            self.on_wait()
             step = self._loop.step(torch.from_numpy(self._loop.observations))
             episodes += step.episodes
             steps += int((~step.is_reset).sum())

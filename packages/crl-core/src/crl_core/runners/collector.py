@@ -19,9 +19,11 @@ from crl_core.task import Task
 
 __all__ = ["UnrollCollector"]
 
+_FIRST_ROWS = 128  # what a rollout of unknown length has room for at first; it doubles
+
 
 class UnrollCollector:
-    """Collects consecutive unrolls of one length from one set of environments.
+    """Collects consecutive unrolls from one set of environments.
 
     Attributes:
         loop: the environments.
@@ -34,7 +36,7 @@ class UnrollCollector:
         *,
         seed: np.random.SeedSequence,
         num_envs: int,
-        num_steps: int,
+        num_steps: int | None,
         before_step: Callable[[], None] = lambda: None,
     ) -> None:
         """Make and reset the environments.
@@ -44,7 +46,7 @@ class UnrollCollector:
             task: what is played.
             seed: what the environments' seeds derive from.
             num_envs: N.
-            num_steps: T.
+            num_steps: T; None: until every environment has ended a game (see `EnvironmentLoop.rows`).
             before_step: called before every step; what it raises ends the collection.
         """
         self.loop = EnvironmentLoop(policy, task, seed=seed, num_envs=num_envs, eval_mode=False)
@@ -57,14 +59,18 @@ class UnrollCollector:
     def collect(self, *, policy_version: int) -> tuple[Rollout, list[Episode]]:
         """Play T steps and return them, in tensors that nothing else holds, with the games that ended."""
         latest = torch.from_numpy(self.loop.observations)
-        observations = torch.empty((self._num_steps + 1, *latest.shape), dtype=latest.dtype)
+        observations = torch.empty(((self._num_steps or _FIRST_ROWS) + 1, *latest.shape), dtype=latest.dtype)
         preceding = self.loop.last_data
         steps: list[Step] = []
-        for t in range(self._num_steps):
+        for t in self.loop.rows(self._num_steps):
             self._before_step()
+            if t + 1 == len(observations):
+                observations = torch.cat([observations, torch.empty_like(observations)])
             observations[t] = torch.from_numpy(self.loop.observations)
             steps.append(self.loop.step(observations[t]))
-        observations[-1] = torch.from_numpy(self.loop.observations)
+        observations[len(steps)] = torch.from_numpy(self.loop.observations)
+        if len(steps) + 1 < len(observations):
+            observations = observations[: len(steps) + 1].clone()  # a view would keep the spare rows in memory
 
         last_actions, last_rewards = zip(*(step.data.carried() for step in steps), strict=True)
         first_actions, first_rewards = (

@@ -5,6 +5,7 @@ Letters in shapes: N environments.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from crl_core.errors import CrlError, EnvironmentFailure
+from crl_core.errors import CrlError
 from crl_core.policy import Policy, TimestepData
 from crl_core.runners.base import Episode
+from crl_core.runners.checks import StepChecks
 from crl_core.seeding import environment_seeds
 from crl_core.task import Task
 
@@ -56,12 +58,18 @@ class EnvironmentLoop:
     def __init__(
         self, policy: Policy[Any], task: Task, *, seed: np.random.SeedSequence, num_envs: int, eval_mode: bool
     ) -> None:
-        """Make and reset the environments."""
+        """Make and reset the environments.
+
+        Raises:
+            EnvironmentFailure: one raised, or shows what its task does not promise.
+        """
         self._policy = policy
         self._task = task
         self._eval_mode = eval_mode
+        self._checks = StepChecks(policy, task, num_envs)
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, np.int64)
+        self._games = np.zeros(num_envs, np.int64)  # games over
         self._was_done: Bools = np.zeros(num_envs, np.bool_)
         self.last_data: TimestepData | None = None
         try:
@@ -69,29 +77,51 @@ class EnvironmentLoop:
         except CrlError:
             raise
         except Exception as error:
-            raise self._failure("make_envs", error) from error
+            raise self._checks.raised("make_envs", error) from error
         try:
-            self.observations: npt.NDArray[Any] = self._envs.reset()[0]
+            self.observations = self._checks.observations(self._envs.reset()[0])
         except BaseException as error:
             self._envs.close()
             if isinstance(error, CrlError) or not isinstance(error, Exception):
                 raise
-            raise self._failure("reset", error) from error
+            raise self._checks.raised("reset", error) from error
+
+    def rows(self, num_steps: int | None) -> Iterator[int]:
+        """Count the rows of a rollout while the caller makes one step for each.
+
+        Args:
+            num_steps: how many; None: until every environment has ended a game, or for the task's `eval_max_steps`
+                where one does not.
+        """
+        games = self._games.copy()
+        for t in range(self._task.eval_max_steps if num_steps is None else num_steps):
+            yield t
+            if num_steps is None and (self._games > games).all():
+                return
 
     def step(self, observations: Tensor) -> Step:
-        """Act on `observations [N, *obs]`, which are `self.observations` or the caller's copy of them."""
+        """Act on `observations [N, *obs]`, which are `self.observations` or the caller's copy of them.
+
+        Raises:
+            EnvironmentFailure: an environment raised, or gave what its task does not promise.
+            PluginError: the policy's actions are not as the task's action space says.
+        """
+        self._checks.steps += 1
         data = self._policy.compute_action(observations, self._task, self.last_data, eval_mode=self._eval_mode)
+        actions = self._checks.actions(data)
         try:
-            self.observations, rewards, terminated, truncated, infos = self._envs.step(data.actions.numpy())
+            shown, given, *ends, infos = self._envs.step(actions)
         except CrlError:
             raise
         except Exception as error:
-            raise self._failure("step", error) from error
+            raise self._checks.raised("step", error) from error
+        self.observations = self._checks.observations(shown)
+        rewards = self._checks.rewards(given)
+        terminated, truncated = (np.array(each, np.bool_) for each in ends)  # environments may use theirs again
         done = terminated | truncated
-        is_reset: Bools = infos.get("is_reset", self._was_done)
-        episode_over: Bools = infos.get("episode_over", done)
+        is_reset: Bools = np.array(infos.get("is_reset", self._was_done), np.bool_)
+        episode_over: Bools = np.asarray(infos.get("episode_over", done), np.bool_)
         self._was_done = done
-        rewards = np.asarray(rewards, np.float32)
         data.rewards = torch.from_numpy(rewards)
         data.is_reset = torch.from_numpy(is_reset)
         self.last_data = data
@@ -112,9 +142,5 @@ class EnvironmentLoop:
         episodes = [Episode(int(i), float(self._returns[i]), int(self._lengths[i])) for i in ended]
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
+        self._games += episode_over
         return episodes
-
-    def _failure(self, where: str, error: Exception) -> EnvironmentFailure:
-        return EnvironmentFailure(
-            f"task '{self._task.id}': an environment raised in {where}(): {type(error).__name__}: {error}"
-        )

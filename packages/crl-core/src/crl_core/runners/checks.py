@@ -1,0 +1,146 @@
+"""What a policy's actions and an environment's answers must be, checked at every step, so that faults name authors.
+
+Letters in shapes: N environments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Discrete
+from torch import Tensor
+
+from crl_core.errors import EnvironmentFailure, PluginError
+from crl_core.policy import Policy, TimestepData
+from crl_core.task import Task
+
+__all__ = ["StepChecks", "origin"]
+
+Array = npt.NDArray[Any]
+
+
+class _Form(NamedTuple):
+    """What an array looks like."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any] | None
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {list(self.shape)}"
+
+
+class StepChecks:
+    """Checks what passes between a policy and the environments of a task.
+
+    Attributes:
+        steps: steps begun in each environment; messages name it.
+    """
+
+    def __init__(self, policy: Policy[Any], task: Task, num_envs: int) -> None:
+        """Make checks for `num_envs` environments."""
+        self.steps = 0
+        self._policy = policy
+        self._task = task
+        self._num_envs = num_envs
+        self._action_space = policy.action_spaces[task.action_space_id]
+        self._inside = _inside(self._action_space)
+        self._actions_form = _batch_form(self._action_space, num_envs)
+        self._observations_form = _batch_form(policy.observation_space, num_envs)
+
+    def actions(self, data: object) -> Array:
+        """Return the actions `[N, *act]` of what `compute_action` returned.
+
+        Raises:
+            PluginError: they are not as the action space says.
+        """
+        if not isinstance(data, TimestepData):
+            raise self._fault(f"returned a {type(data).__name__}, where a TimestepData was expected")
+        if not isinstance(data.actions, Tensor) or not data.actions.is_cpu or data.actions.requires_grad:
+            raise self._fault("returned actions that are no tensor on the CPU without a gradient")
+        actions: Array = data.actions.numpy()
+        if (actions.shape, actions.dtype) != self._actions_form:
+            found = _Form(actions.shape, actions.dtype)
+            raise self._fault(f"returned actions {found}, where {self._actions_form} was expected")
+        if not self._inside(actions):
+            outside = next(index for index in range(len(actions)) if not self._inside(actions[index : index + 1]))
+            raise self._fault(f"returned the action {actions[outside]}, which is not inside {self._action_space}")
+        return actions
+
+    def observations(self, observations: object) -> Array:
+        """Return observations `[N, *obs]`.
+
+        Raises:
+            EnvironmentFailure: they are not as the observation space says, or not finite.
+        """
+        if not isinstance(observations, np.ndarray):
+            raise self._failure(f"observations are of type {type(observations).__name__}, not one array")
+        if (observations.shape, observations.dtype) != self._observations_form:
+            found = _Form(observations.shape, observations.dtype)
+            raise self._failure(f"observations are {found}, where the space says {self._observations_form}")
+        if observations.dtype.kind == "f" and not _all_finite(observations):
+            raise self._failure(f"environment {_first_not_finite(observations)} shows NaN or infinity")
+        return observations
+
+    def rewards(self, rewards: object) -> npt.NDArray[np.float32]:
+        """Return rewards as float32 `[N]`, copied, as environments may use their array again.
+
+        Raises:
+            EnvironmentFailure: they are of another shape, or not finite.
+        """
+        checked = np.array(rewards, np.float32)
+        if checked.shape != (self._num_envs,):
+            raise self._failure(f"rewards are {list(checked.shape)}, where [{self._num_envs}] was expected")
+        if not _all_finite(checked):
+            environment = _first_not_finite(checked)
+            raise self._failure(f"environment {environment} gave the reward {checked[environment]}")
+        return checked
+
+    def raised(self, where: str, error: Exception) -> EnvironmentFailure:
+        """Return the failure of environments that raised."""
+        return self._failure(f"an environment raised in {where}(): {type(error).__name__}: {error}")
+
+    def _failure(self, what: str) -> EnvironmentFailure:
+        return EnvironmentFailure(f"task '{self._task.id}' ({origin(type(self._task))}), step {self.steps}: {what}")
+
+    def _fault(self, what: str) -> PluginError:
+        return PluginError(
+            f"task '{self._task.id}', step {self.steps}: compute_action of {origin(type(self._policy))} {what}. "
+            "Update that package, or report this to its authors."
+        )
+
+
+def origin(kind: type) -> str:
+    """Return a class's name and the distribution it comes from, or else the module."""
+    package = kind.__module__.partition(".")[0]
+    with contextlib.suppress(Exception):  # another distribution's unreadable files must not hide what is being told
+        package = importlib.metadata.packages_distributions().get(package, [package])[0]
+    return f"{kind.__name__} of {package}"
+
+
+def _inside(space: Any) -> Callable[[Array], bool]:
+    """Return what tells whether actions `[N, *act]` all lie inside a space, Discrete or Box."""
+    if isinstance(space, Discrete):
+        number = int(space.n)
+        return lambda actions: min(actions.tolist()) >= 0 and max(actions.tolist()) < number  # faster than arrays
+    return lambda actions: bool(((actions >= space.low) & (actions <= space.high)).all())  # neither is true of NaN
+
+
+def _batch_form(space: gymnasium.Space[Any], num_envs: int) -> _Form:
+    return _Form((num_envs, *(space.shape or ())), space.dtype)
+
+
+def _all_finite(values: Array) -> bool:
+    # the quick look errs where squares are too large for the dtype
+    return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
+
+
+def _first_not_finite(values: Array) -> int:
+    """Return the first environment with a value that is NaN or infinite, of values `[N, ...]`."""
+    return int(np.argwhere(~np.isfinite(values))[0, 0])
