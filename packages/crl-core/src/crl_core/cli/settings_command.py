@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -14,9 +14,10 @@ from crl_core.plugins import registry
 from crl_core.policy_settings import policy_config_class
 from crl_core.validation import flag
 
-__all__ = ["SettingsCommand"]
+__all__ = ["SettingsCommand", "policy_options"]
 
 _RUN_GROUP = "Run settings"
+_POLICY_GROUP = "Settings of policy"
 _META = "crl_core.settings"
 
 
@@ -25,17 +26,26 @@ class SettingsCommand(click.Command):
 
     It parses in two stages: first it looks which policies the arguments name, then it makes options of the settings of
     those. That imports config classes only, never torch. Settings are for the callback to validate.
+
+    Class attributes:
+        naming: how its arguments name a policy, for messages.
     """
+
+    naming: ClassVar[str] = "--policy NAME"
 
     def policy_names(self, args: Sequence[str]) -> list[str]:
         """Return the policies whose settings the arguments may set; a command that reads files adds those they name."""
         name = find_option(args, "policy")
         return [] if name is None else [name]
 
+    def setting_options(self, policies: Sequence[str]) -> list[SettingOption]:
+        """Return an option for each setting: those every run has, then those of the policies."""
+        return [*settings_options(RunConfig, group=_RUN_GROUP), *policy_options(policies)]
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse `args` with the options of the policies they name."""
         policies = self.policy_names(args)
-        ctx.meta[_META] = _options(policies)
+        ctx.meta[_META] = self.setting_options(policies)
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -60,10 +70,10 @@ class SettingsCommand(click.Command):
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
-        if set(sections) == {"Options", _RUN_GROUP}:
+        if not any(title.startswith(_POLICY_GROUP) for title in sections):
             with formatter.section("Settings of a policy"):
                 formatter.write_text(
-                    f"{ctx.command_path} --policy NAME --help shows them; crl list policies, the names."
+                    f"{ctx.command_path} {self.naming} --help shows them; crl list policies, the names."
                 )
 
     def _unknown(self, ctx: click.Context, given: str, policies: Sequence[str]) -> str:
@@ -72,9 +82,9 @@ class SettingsCommand(click.Command):
         ]
         hint = did_you_mean(flag(given.removeprefix("--")), flags)
         if not hint and not policies:
-            hint = " If it is a setting of a policy, name the policy with --policy."
-        policy = policies[0] if policies else "NAME"
-        return f"there is no option '{given}'.{hint} `{ctx.command_path} --policy {policy} --help` shows all."
+            hint = f" If it is a setting of a policy, name the policy with {self.naming.partition(' ')[0]}."
+        named = self.naming.replace("NAME", policies[0]) if policies else self.naming
+        return f"there is no option '{given}'.{hint} `{ctx.command_path} {named} --help` shows all."
 
 
 def _setting_options(ctx: click.Context) -> list[SettingOption]:
@@ -82,11 +92,12 @@ def _setting_options(ctx: click.Context) -> list[SettingOption]:
     return options
 
 
-def _options(policies: Sequence[str]) -> list[SettingOption]:
-    options = settings_options(RunConfig, group=_RUN_GROUP)
+def policy_options(policies: Sequence[str]) -> list[SettingOption]:
+    """Return an option for each setting of the policies, the first one's where they share a name."""
+    options = []
     for name in policies:
         entry = registry().policy(name)
-        options += settings_options(policy_config_class(entry), group=f"Settings of policy {entry.spec.name}")
+        options += settings_options(policy_config_class(entry), group=f"{_POLICY_GROUP} {entry.spec.name}")
     unique: dict[Any, SettingOption] = {}
     for option in options:
         unique.setdefault(option.name, option)
