@@ -1,4 +1,4 @@
-"""What every change must pass. `nox` runs `check` and `wheels`; `nox -s isolated` tests each package on its own."""
+"""What every change must pass: `nox` runs all but `isolated`, which tests each package on its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import nox
 
 nox.needs_version = ">=2024.4.15"
 nox.options.default_venv_backend = "virtualenv"
-nox.options.sessions = ["check", "wheels"]
+nox.options.sessions = ["check", "wheels", "scaffold", "docs"]
 
 ROOT = Path(__file__).parent
 PACKAGES = sorted(path.name for path in (ROOT / "packages").iterdir() if (path / "pyproject.toml").exists())
@@ -28,6 +28,13 @@ TINY_RUN = {
     "replay-buffer-frames": 2000,
     "continual-eval-num-returns": 1,
     "eval-max-steps": 100,
+}
+
+# The same with a policy that was just written, on the tutorial, on a game and on an experiment that was just written.
+NEW_POLICY_RUNS = {
+    "tutorial": ("--preset=tutorial", "--num-timesteps=2000", "--continual-eval-num-returns=5"),
+    "breakout": ("--num-timesteps=400", "--num-envs=4", "--continual-eval-num-returns=1", "--eval-max-steps=100"),
+    "nox-task": ("--num-timesteps=2000", "--continual-eval-num-returns=5"),
 }
 
 
@@ -55,6 +62,39 @@ def wheels(session: nox.Session) -> None:
         session.run("crl", "plugins", env=strict)
         session.run("crl", "list", "policies", env=strict)
         session.run("crl", "run", *(f"--{name}={value}" for name, value in TINY_RUN.items()), env=strict)
+
+
+@nox.session
+def scaffold(session: nox.Session) -> None:
+    """Write a new policy and a new task package, do with them what their authors and users do, and take them away."""
+    constraints = ("-c", str(ROOT / "constraints.txt"), "-c", str(build_wheels(session)))
+    session.install(*constraints, "crl-core", "crl-tasks-atari")
+    work = Path(session.create_tmp()).resolve() / "scaffold"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    strict = {"CRL_STRICT_PLUGINS": "1"}
+    with session.chdir(work):
+        for kind in ("policy", "task"):
+            session.run("crl", "new", kind, f"nox-{kind}", "--output-dir", kind)
+        session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", "wheels", "./policy", "./task")
+        session.install(*constraints, *(f"{wheel}[dev]" for wheel in sorted(work.glob("wheels/*.whl"))))
+        for experiment, settings in NEW_POLICY_RUNS.items():
+            session.run("crl", "run", "--policy=nox-policy", f"--experiment={experiment}", *settings, env=strict)
+        session.run("crl", "check", "policy", "nox-policy", env=strict)
+    for kind in ("policy", "task"):
+        with session.chdir(work / kind):  # its lint is checked by tests/integration: ruff sees nothing below .nox
+            session.run("mypy", "--cache-dir", str(work / "mypy"), "src", "tests")
+            session.run("pytest", env=strict)
+    session.run("pip", "uninstall", "--yes", "--quiet", "crl-policies-nox-policy", "crl-tasks-nox-task")
+    if "nox-" in str(session.run("crl", "list", silent=True, env=strict)):
+        session.error("`crl list` still shows a package that was uninstalled")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site of docs/ into site/; a link that leads nowhere is an error."""
+    session.install("zensical==0.0.73")  # before 1.0 anything may change
+    session.run("zensical", "build", "--clean", "--strict")
 
 
 @nox.session
