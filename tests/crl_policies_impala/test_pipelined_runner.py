@@ -49,12 +49,24 @@ class SomeTask(ScriptedTask):
 
 
 def make_runner(
-    num_envs: int, batch_size: int, *, behaviour: str = "fine", script: tuple[Row, ...] = (Row(1.0),)
+    num_envs: int,
+    batch_size: int,
+    *,
+    behaviour: str = "fine",
+    script: tuple[Row, ...] = (Row(1.0),),
+    lock_step: bool = False,
 ) -> tuple[PipelinedRunner, TellingPolicy]:
     policy = TellingPolicy()
     task = SomeTask(id="scripted", num_timesteps=100, scripts=(script,) * num_envs, behaviour=behaviour)
     runner = PipelinedRunner(
-        policy, task, seed=SEED, eval_mode=False, num_envs=num_envs, num_steps=4, batch_size=batch_size
+        policy,
+        task,
+        seed=SEED,
+        eval_mode=False,
+        num_envs=num_envs,
+        num_steps=4,
+        batch_size=batch_size,
+        lock_step=lock_step,
     )
     return runner, policy
 
@@ -80,6 +92,22 @@ def test_every_batch_has_exactly_as_many_columns_and_none_is_lost_on_the_way(num
         clocks = [clock for which, clock in starts if which == environment]
         assert clocks == list(range(0, 4 * len(clocks), 4))
     assert collectors() == []
+
+
+def test_in_lock_step_columns_come_in_order_from_the_newest_weights() -> None:
+    runner, _ = make_runner(2, 3, lock_step=True)
+    firsts: list[int] = []
+
+    with runner:
+        for update in range(4):
+            data = runner.collect_data()
+            (rollout,) = data.rollouts
+            firsts += rollout.observations[0, :, 0].to(torch.int64).tolist()
+            # a column left over from the update before is the only one that may be older
+            assert (update - rollout.policy_version).tolist() == [int(update % 2 == 1), 0, 0]
+            assert collectors() == []
+
+    assert firsts == [0, 100, 4, 104, 8, 108, 12, 112, 16, 116, 20, 120]
 
 
 def test_the_alignment_is_that_of_the_batch_runner() -> None:
@@ -134,7 +162,10 @@ def test_an_environment_that_fails_ends_the_wait_with_its_own_error() -> None:
         for _ in range(10):
             runner.collect_data()
 
-    with runner, pytest.raises(EnvironmentFailure, match=r"task 'scripted' .*, step 7: .*: the joystick broke") as raised:
+    with (
+        runner,
+        pytest.raises(EnvironmentFailure, match=r"task 'scripted' .*, step 7: .*: the joystick broke") as raised,
+    ):
         play()
 
     assert isinstance(raised.value.__cause__, ValueError)

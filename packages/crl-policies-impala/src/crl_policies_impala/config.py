@@ -27,6 +27,9 @@ class ImpalaConfig(PolicyConfig):
     }
 
     runner: str = Field("pipelined", description="The environment runner: pipelined (overlaps) or batch (takes turns).")
+    deterministic: bool = Field(
+        False, description="Collect and learn in turns with runner pipelined too, so that a seed gives one run only."
+    )
     num_actors: int = Field(4, ge=1, description="Environments to collect from.")
     batch_size: int = Field(
         8, ge=1, description="Unrolls in one learner batch; runner batch has no more than num_actors."

@@ -79,7 +79,9 @@ class ImpalaPolicy(Policy[ConfigT]):
             parallel = min(self.config.eval_episode_num_parallel, task.continual_eval_num_returns)
             return {"num_envs": parallel, "num_steps": 16}
         options = {"num_envs": self.config.num_actors, "num_steps": self.config.unroll_length}
-        return {**options, "batch_size": self.config.batch_size} if self.config.runner_name == "pipelined" else options
+        if self.config.runner_name != "pipelined":
+            return options
+        return {**options, "batch_size": self.config.batch_size, "lock_step": self.config.deterministic}
 
     @torch.inference_mode()
     def compute_action(

@@ -58,7 +58,7 @@ class PipelinedRunner(BatchRunner):
     Choose it: for policies that correct for the lag, as V-trace does. Environments step while the policy learns.
 
     Costs: one thread for each collector, a copy of the network for each update, and runs that cannot be repeated, as
-    the order of columns depends on timing.
+    the order of columns depends on timing; `lock_step` gives up the overlap for runs that can.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class PipelinedRunner(BatchRunner):
         num_envs: int,
         num_steps: int,
         batch_size: int,
+        lock_step: bool = False,
     ) -> None:
         """Make a runner; its threads start with the first `collect_data`.
 
@@ -82,9 +83,11 @@ class PipelinedRunner(BatchRunner):
             num_envs: environments, shared out among the collectors.
             num_steps: T.
             batch_size: columns handed over at once.
+            lock_step: whether to collect and learn in turns, in one thread, so that the same seed gives the same run.
         """
         super().__init__(policy, task, seed=seed, eval_mode=eval_mode, num_envs=num_envs, num_steps=num_steps)
         self._batch_size = batch_size
+        self._lock_step = lock_step
         shares = _shares(num_envs, _num_collectors(num_envs))
         self._published = _Published(-1, nn.Identity())
         self._queue: queue.Queue[_Collected] = queue.Queue(maxsize=len(shares))
@@ -111,7 +114,7 @@ class PipelinedRunner(BatchRunner):
         started = time.perf_counter()
         episodes: list[Episode] = []
         while sum(rollout.num_columns for rollout in self._waiting) < self._batch_size:
-            collected = self._next()
+            collected = self._play() if self._lock_step else self._next()
             self._waiting.append(collected.rollout)
             episodes += collected.episodes
         columns = Rollout.concatenate(self._waiting)
@@ -153,9 +156,15 @@ class PipelinedRunner(BatchRunner):
         """Give collectors the newest weights: a fresh copy, since a network in use must never be written to."""
         network = copy.deepcopy(self.policy.network).eval().requires_grad_(False)
         self._published = _Published(self._published.version + 1, network)
-        if self._published.version == 0:
+        if self._published.version == 0 and not self._lock_step:
             for thread in self._threads:
                 thread.start()
+
+    def _play(self) -> _Collected:
+        """Collect in this thread, with the newest weights."""
+        self._policy_version = self._published.version
+        data = self._collect()
+        return _Collected(data.rollouts[0], list(data.episodes))
 
     def _next(self) -> _Collected:
         while True:
