@@ -126,7 +126,10 @@ GOOD = {"needed": 1}
         ({"learning_rate": ""}, "--learning-rate: should be a number, got ''"),
         ({"lerning_rate": 1}, "--lerning-rate: is not a setting. Did you mean 'learning_rate'?"),
         ({"warmup": 9}, "warmup is longer than num_steps"),
-        ({"runner": "sync"}, "--runner: runner 'sync' is not one this policy supports: batch, got sync"),
+        (
+            {"runner": "pipelined"},
+            "--runner: runner 'pipelined' is not one this policy supports: batch, sync, full_parallel, got pipelined",
+        ),
     ],
 )
 def test_one_problem_is_one_line(values: dict[str, Any], message: str) -> None:
