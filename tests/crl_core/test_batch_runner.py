@@ -195,3 +195,12 @@ def test_what_on_wait_raises_ends_a_collection() -> None:
         runner.on_wait = ask
         with runner, pytest.raises(AskedToStopError):
             runner.collect_data()
+
+
+def test_an_episode_as_long_as_the_limit_is_handed_over_whole_with_its_reset() -> None:
+    rows = (*[Row(1.0)] * 9, Row(1.0, truncated=True), Row(0.0))
+    task = ScriptedTask(id="long", num_timesteps=100, scripts=(rows,), eval_max_steps=10)
+    with TellingPolicy(num_steps=None).get_environment_runner(task, seed=SEED) as runner:
+        collected = [runner.collect_data() for _ in range(3)]
+    assert [data.rollouts[0].num_steps for data in collected] == [10, 11, 11]
+    assert [data.steps for data in collected] == [10, 10, 10]

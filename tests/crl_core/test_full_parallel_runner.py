@@ -26,6 +26,7 @@ from crl_core.rollout import PER_COLUMN, TIME_MAJOR, Rollout
 from crl_core.runners.base import CollectedData, Episode
 from crl_core.runners.batch import BatchRunner
 from crl_core.runners.full_parallel import FullParallelRunner
+from crl_core.runners.processes import WorkerProcesses
 from crl_core.seeding import child_sequences, environment_seeds
 from crl_core.workers import WorkerTraceback
 
@@ -248,6 +249,29 @@ def test_waiting_for_a_process_that_hangs_can_be_ended_and_does_not_last(
         with pytest.raises(EnvironmentFailure, match="gave no sign of life for 1 seconds"):
             processes.answers(runner.on_wait, silence=1.0)
     assert "task 'scripted': ended what did not stop within 0.5 s: full_parallel-0" in caplog.text
+
+
+def test_being_asked_to_stop_goes_before_a_death_that_came_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class AskedToStopError(Exception):
+        pass
+
+    def wait_while_ctrl_c_ends_a_process(self: WorkerProcesses, indices: Any) -> list[int]:
+        process = self._workers[0].process
+        process.terminate()
+        process.join(10)
+        asked.set()
+        return [0]
+
+    def ask() -> None:
+        if asked.is_set():
+            raise AskedToStopError
+
+    asked = threading.Event()
+    monkeypatch.setattr(WorkerProcesses, "_wait_for", wait_while_ctrl_c_ends_a_process)
+    with make_runner(WeighedPolicy(), make_task(), num_envs=1) as runner:
+        runner.on_wait = ask
+        with pytest.raises(AskedToStopError):
+            runner.collect_data()
 
 
 def test_a_policy_that_cannot_be_sent_is_named_before_anything_starts() -> None:

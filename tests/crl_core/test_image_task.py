@@ -151,6 +151,12 @@ def test_resizing_is_what_opencv_calls_area(old: tuple[int, int], new: tuple[int
     assert np.abs(image[0].astype(int) - expected.astype(int)).max() <= 1
 
 
+@pytest.mark.parametrize("size", [(0, 84), (84, -1)])
+def test_a_size_that_no_image_has_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="greater than 0"):
+        ImageTask(id="film", env="Film-v0", num_timesteps=1, image_size=size)
+
+
 def test_a_stack_has_the_newest_frame_last_and_black_ones_before_the_start() -> None:
     env = film(frame_stack=3)
     image, _ = env.reset(seed=1)

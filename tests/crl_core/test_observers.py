@@ -232,3 +232,15 @@ def test_rows_are_strict_json(tmp_path: Path) -> None:
         for line in (tmp_path / "metrics.jsonl").read_text().splitlines()
     ]
     assert values == [1e-300, 3]
+
+
+def test_a_length_after_a_cut_is_that_of_the_file(tmp_path: Path) -> None:
+    observer = JsonlObserver(tmp_path)
+    observer.metrics(AT, {"loss": 0.5})
+    kept = observer.flush()
+    observer.metrics(AT, {"loss": 0.25})
+    observer.close()
+    again = JsonlObserver(tmp_path, cut_to=kept)
+    assert again.flush() == kept  # also before anything is logged anew
+    again.close()
+    assert [row["value"] for row in rows(tmp_path / "metrics.jsonl")] == [0.5]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from crl_core.errors import ConfigError, ExperimentError, RunDirectoryError
 from crl_core.queue import Queue
-from crl_core.queue_runs import begin_or_go_on, plan_entry, run_entries
+from crl_core.queue_runs import begin_or_go_on, plan_entry, run_entries, run_entry
 from crl_core.sessions import this_process
 
 RUN = {"policy": "random", "experiment": "tutorial"}
@@ -138,3 +139,30 @@ def test_a_mistake_in_the_last_entry_is_told_before_anything_is_written(tmp_path
     with pytest.raises(ConfigError, match="entry 1: unknown experiment 'tutorail'"):
         make_queue(tmp_path, RUN, {**RUN, "experiment": "tutorail"})
     assert [path.name for path in tmp_path.iterdir()] == ["study.json"]
+
+
+def test_an_entry_that_another_process_took_meanwhile_is_left_to_it(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, RUN)
+    (entry,) = queue.unclaimed()
+    directory = queue.run_directory(entry)
+    directory.mkdir(parents=True)
+    (directory / "run.json").write_text("{}")
+    assert not run_entry(queue, entry, Console(file=io.StringIO()))
+    assert [path.name for path in directory.iterdir()] == ["run.json"]
+
+
+def test_a_run_whose_status_is_gone_can_be_gone_on_with(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, {**RUN, "num_timesteps": 20, "no_initial_eval": True, "continual_eval_num_returns": 1})
+    (entry,) = queue.entries
+    assert run_entry(queue, entry, Console(file=io.StringIO()))
+    directory = queue.run_directory(entry)
+    (directory / "status.json").write_text("half a sta")
+    assert queue.standing(entry).state == "stale"
+    with pytest.raises(
+        RunDirectoryError, match=r"status\.json was written 0 s ago and cannot be read, so a process may"
+    ):
+        begin_or_go_on(queue, entry, Console(file=io.StringIO()))
+    for path in (directory / "status.json", directory / "sessions" / "0"):
+        os.utime(path, (1e9, 1e9))
+    begin_or_go_on(queue, entry, Console(file=io.StringIO()))
+    assert queue.standing(entry).state == "finished"

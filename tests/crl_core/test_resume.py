@@ -232,3 +232,27 @@ def test_a_policy_that_is_gone_or_takes_other_settings_now_is_told(tmp_path: Pat
     (directory / "run.json").write_text(json.dumps(record))
     with pytest.raises(UnknownNameError, match="crl-policies-gone/random"):
         read_run(directory)
+
+
+def test_a_policy_that_does_not_take_its_state_is_told_and_the_run_left_as_it_was(tmp_path: Path) -> None:
+    plan = killed_at(tmp_path, 3)
+
+    class Changed(GuessingPolicy):
+        def load_state_dict(self, state: Mapping[str, Any]) -> None:
+            super().load_state_dict({"network": {}})
+
+    before = status(plan.directory)
+    with pytest.raises(CheckpointError, match=r"Changed cannot go on from the checkpoint .*: RuntimeError: "):
+        resume(dataclasses.replace(plan, policy_class=Changed))
+    assert status(plan.directory) == before
+    resume(plan)
+
+
+def test_a_record_that_lacks_something_is_told(tmp_path: Path) -> None:
+    directory = recorded_run(tmp_path)
+    record = json.loads((directory / "run.json").read_text())
+    del record["policy"]["version"]
+    for lacking in ({**record}, {name: value for name, value in record.items() if name != "run_id"}):
+        (directory / "run.json").write_text(json.dumps(lacking))
+        with pytest.raises(RunDirectoryError, match="not the record of a run that this version reads"):
+            read_run(directory)

@@ -370,3 +370,17 @@ def test_only_the_trained_tasks_are_trained_and_only_the_evaluated_ones_evaluate
     assert {"eval_reward/0", "eval_reward/1", "train_reward/1", "train_reward/2"} <= names
     assert not {"train_reward/0", "eval_reward/2"} & names
     assert series(tmp_path / "run", "task_start") == [(0, 1), (22, 2)]
+
+
+def test_a_long_collection_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Looking(GuessingPolicy):
+        def train(self, rollouts: Sequence[Rollout], *, progress: TrainingProgress) -> Mapping[str, float]:
+            if not self.progress:
+                seen.append(status(self.workspace.directory))
+            return super().train(rollouts, progress=progress)
+
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr("crl_core.run_directory._HEARTBEAT_SECONDS", 0.0)
+    experiment = Experiment(tasks=(scripted_task(),))
+    run(make_plan(tmp_path / "run", experiment, policy=Looking, no_initial_eval=True))
+    assert seen[0]["total_steps"] == 0  # nothing but the first collection can have written it

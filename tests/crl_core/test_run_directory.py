@@ -129,10 +129,10 @@ def test_status_beats_now_and_then_and_ends_at_once(tmp_path: Path, monkeypatch:
     status = Status(tmp_path, session=0)
     assert (read()["state"], read()["pid"]) == ("running", os.getpid())
     assert {"host", "heartbeat", "reason"} <= read().keys()
-    status.beat({"total_steps": 1})
+    status.beat(lambda: {"total_steps": 1})
     assert "total_steps" not in read()
     now += 10
-    status.beat({"total_steps": 2})
+    status.beat(lambda: {"total_steps": 2})
     assert read()["total_steps"] == 2
     status.end("failed", "the disk is full", {"total_steps": 3})
     assert (read()["state"], read()["reason"], read()["total_steps"]) == ("failed", "the disk is full", 3)

@@ -163,3 +163,36 @@ def test_large_numbers_are_finite(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(TwistedEnvs, "twist", enlarge, raising=False)
     play(TwistedPolicy(SPACES["discrete"], actions([0, 0])))
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"rewards": [[1.0], 1.0]}, r"rewards cannot be read as float32 \[2\]: "),
+        ({"rewards": np.array([0.0, 1e39])}, "environment 1 gave the reward inf"),
+        ({"terminated": False}, r"terminated are \[\], where \[2\] was expected"),
+        ({"truncated": np.zeros((2, 1), np.bool_)}, r"truncated are \[2, 1\], where \[2\] was expected"),
+        ({"infos": {"is_reset": [True]}}, r"is_reset are \[1\], where"),
+        ({"infos": {"episode_over": [True]}}, r"episode_over are \[1\], where"),
+        ({"infos": {}, "extra": 0}, r"an environment raised in step\(\): ValueError"),
+    ],
+)
+def test_answers_of_another_form_are_told(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], why: str) -> None:
+    def step(self: Any, actions: Any) -> Any:
+        fine = dict(zip(("shown", "rewards", "terminated", "truncated", "infos"), plain(self, actions), strict=True))
+        return tuple({**fine, **answer}.values())
+
+    plain = ScriptedEnvs.step
+    monkeypatch.setattr(TwistedEnvs, "step", step)
+    with pytest.raises(EnvironmentFailure, match=rf"^task 'twisted' .*, step 1: {why}"):
+        play(TwistedPolicy(SPACES["discrete"], actions([0, 0])))
+
+
+def test_ends_may_be_lists_and_rewards_whole_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(self: Any, actions: Any) -> Any:
+        shown, _, *_, infos = plain(self, actions)
+        return shown, [1, 2], [False, False], [False, True], infos
+
+    plain = ScriptedEnvs.step
+    monkeypatch.setattr(TwistedEnvs, "step", step)
+    play(TwistedPolicy(SPACES["discrete"], actions([0, 0])))

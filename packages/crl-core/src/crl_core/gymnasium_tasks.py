@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from gymnasium.wrappers import TimeLimit
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from crl_core.conversions import convert_actions
 from crl_core.environments import is_import_path, make_environment, make_native_environments
@@ -155,7 +155,9 @@ class ImageTask(GymnasiumTask):
     """
 
     type: Literal["image"] = "image"
-    image_size: tuple[int, int] | None = Field(None, description="Height and width to resize to; None keeps the size.")
+    image_size: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description="Height and width to resize to; None keeps the size."
+    )
     grayscale: bool = Field(False, description="Whether three colours become one grey channel.")
     frame_stack: int = Field(1, ge=1, description="How many of the latest frames an observation holds.")
 

@@ -30,7 +30,7 @@ class Standing:
 
     Attributes:
         state: `waiting` for a process to claim it; `claimed`, and nothing was begun in its folder yet; `running`;
-            `stale`, its process being gone or silent; or how it ended.
+            `stale`, its process being gone or silent, or its status unreadable; or how it ended.
         reason: why it ended.
         total_steps: the steps it has done.
         run_num_timesteps: the steps it is to do; 0 while nobody knows.
@@ -128,7 +128,7 @@ class Queue:
             return Standing("waiting")
         status = read_status(directory)
         if status is None:
-            return Standing("claimed")
+            return Standing("stale" if (directory / "run.json").exists() else "claimed")
         return Standing(
             state=_state(directory, status),
             reason=str(status.get("reason", "")),

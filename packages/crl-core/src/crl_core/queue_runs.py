@@ -58,13 +58,11 @@ def run_entry(queue: Queue, entry: Entry, console: Console) -> bool:
         Interrupted: the user asked the run to end.
         CrlError: the run could not be begun, or could not go on.
     """
-    with RunLog(console) as log:
-        _log.info("entry %s of %s", entry.label, queue.path)
-        plan = plan_entry(queue, entry)
-        with queue.claim(entry) as claimed:
-            if claimed:
-                launch(plan, console, log)
-            return claimed
+    with RunLog(console) as log, queue.claim(entry) as claimed:
+        if claimed:  # before the plan is made, which takes seconds in which another process could take it
+            _log.info("entry %s of %s", entry.label, queue.path)
+            launch(plan_entry(queue, entry), console, log)
+        return claimed
 
 
 def begin_or_go_on(queue: Queue, entry: Entry, console: Console) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from crl_core.checkpoint import load_checkpoint, resumable_checkpoints, set_aside
 from crl_core.config import RunConfig
 from crl_core.devices import select_device
-from crl_core.errors import CheckpointError, ConfigError, RunDirectoryError
+from crl_core.errors import CheckpointError, ConfigError, CrlError, RunDirectoryError
 from crl_core.experiment import Experiment
 from crl_core.plan import RunPlan, load_policy_class
 from crl_core.plugins import registry
@@ -56,7 +56,8 @@ def read_run(directory: Path, *, device: str | None = None) -> RecordedRun:
     """
     record = _read_record(directory)
     try:
-        named = record["policy"]
+        run_id, named = record["run_id"], record["policy"]
+        settings, version = named["settings"], named["version"]
         config = RunConfig.model_validate({**record["run"], **({"device": device} if device is not None else {})})
         entry = registry().policy(f"{named['distribution']}/{named['name']}")
         experiment = Experiment.model_validate({k: v for k, v in record["experiment"].items() if k != "name"})
@@ -65,10 +66,10 @@ def read_run(directory: Path, *, device: str | None = None) -> RecordedRun:
             f"{directory / 'run.json'} is not the record of a run that this version reads: {error}"
         ) from error
     try:
-        policy_config = policy_config_class(entry).model_validate(named["settings"])
+        policy_config = policy_config_class(entry).model_validate(settings)
     except ValidationError as error:
         raise ConfigError(
-            f"{directory}: its settings were recorded with {named['distribution']} {named['version']} and do not fit "
+            f"{directory}: its settings were recorded with {named['distribution']} {version} and do not fit "
             f"the installed {entry.owner}; install that version to resume it:\n{error}"
         ) from error
     plan = RunPlan(
@@ -79,7 +80,7 @@ def read_run(directory: Path, *, device: str | None = None) -> RecordedRun:
         experiment=experiment,
         device=select_device(config.device),
         directory=directory,
-        run_id=record["run_id"],
+        run_id=run_id,
         queue=record.get("queue"),
     )
     return RecordedRun(plan, tuple(_changes(record, plan)))
@@ -94,7 +95,7 @@ def restore(policy: Policy[Any], directory: Path) -> Mapping[str, Any] | None:
         The checkpoint's state; None where the run was ended before its first checkpoint.
 
     Raises:
-        CheckpointError: there are checkpoints, and none can be read.
+        CheckpointError: there are checkpoints, and none can be read, or the policy does not take the newest.
         CrlError: the policy cannot go on from it, for example because its replay store is gone.
     """
     found = resumable_checkpoints(directory / "checkpoints")
@@ -104,7 +105,15 @@ def restore(policy: Policy[Any], directory: Path) -> Mapping[str, Any] | None:
         except CheckpointError as error:
             _log.warning("%s; it is set aside as %s", error, set_aside(path).name)
             continue
-        policy.load_state_dict(checkpoint.policy)
+        try:
+            policy.load_state_dict(checkpoint.policy)
+        except CrlError:
+            raise
+        except Exception as error:
+            raise CheckpointError(
+                f"{type(policy).__name__} cannot go on from the checkpoint {path}: {type(error).__name__}: {error}. "
+                "Resume with the versions that wrote it, which run.json names."
+            ) from error
         return checkpoint.state
     if found:
         raise CheckpointError(

@@ -88,7 +88,7 @@ class Run:
                 segment=schedule.segment,
             )
             with self._policy.get_environment_runner(visit.task, seed=seed) as runner:
-                runner.on_wait = self._stop.check
+                runner.on_wait = self._on_wait
                 self._save_and_evaluate()
                 while not schedule.task_done():
                     data = runner.collect_data()
@@ -139,7 +139,7 @@ class Run:
                 raise self._diverged(f"{name} is {value}")
         self._training_log.add({**data.logs, **metrics}, data.episodes)
         self._observer.collected(progress, data.episodes)
-        self._status.beat(self.where())
+        self._status.beat(self.where)
         self._timing_log.add({**data.timings, "train_seconds": train_seconds}, data.steps)
         if self._training_log.due(progress.total_steps):
             self._log_row()
@@ -184,9 +184,12 @@ class Run:
         self._observer.timings(self._moment(), {"evaluation_seconds": time.perf_counter() - started})
         self._observer.evaluated(self._moment(), returns)
 
-    def _on_evaluation_progress(self, progress: EvaluationProgress) -> None:
+    def _on_wait(self) -> None:
         self._stop.check()
-        self._status.beat(self.where())
+        self._status.beat(self.where)  # a collection of whole episodes may take minutes
+
+    def _on_evaluation_progress(self, progress: EvaluationProgress) -> None:
+        self._on_wait()
         self._observer.evaluation_progress(progress)
 
     def _save(self) -> None:

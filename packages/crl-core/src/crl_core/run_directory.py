@@ -8,7 +8,7 @@ import platform
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -119,10 +119,10 @@ class Status:
         self._written = float("-inf")
         self._write("running", "")
 
-    def beat(self, progress: Mapping[str, Any]) -> None:
-        """Show a sign of life, at most every ten seconds."""
+    def beat(self, progress: Callable[[], Mapping[str, Any]]) -> None:
+        """Show a sign of life, at most every ten seconds; `progress` is asked only then."""
         if time.monotonic() - self._written >= _HEARTBEAT_SECONDS:
-            self._write("running", "", **progress)
+            self._write("running", "", **progress())
 
     def end(self, state: State, reason: str, progress: Mapping[str, Any]) -> None:
         """Say how the run ended."""

@@ -90,6 +90,12 @@ def _refuse_if_live(directory: Path, last: int) -> None:
             f"{directory} is running: process {status.get('pid')} on {status.get('host')}, last sign of life "
             f"{status.get('heartbeat')}. Stop that one first."
         )
+    sign = heartbeat_age(directory)
+    if status is None and sign is not None and sign < STALE_SECONDS:
+        raise RunDirectoryError(
+            f"{directory / 'status.json'} was written {sign:.0f} s ago and cannot be read, so a process may be at work "
+            f"there. If none is, try again in {STALE_SECONDS - sign:.0f} s."
+        )
     told = -1 if status is None else status.get("session", -1)
     age = _age(directory / "sessions" / str(last))
     if last > told and age is not None and age < STALE_SECONDS:

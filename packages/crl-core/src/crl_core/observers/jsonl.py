@@ -34,6 +34,7 @@ class JsonlObserver(Observer):
         if cut_to is not None:
             for file in (self._metrics, self._timing):
                 file.truncate(min(cut_to.get(Path(file.name).name, 0), file.tell()))
+                file.seek(0, os.SEEK_END)  # where it stood, `flush` would tell the length before the cut
 
     def task_started(self, visit: Visit, at: Moment) -> None:
         """Log where training on a task truly began."""

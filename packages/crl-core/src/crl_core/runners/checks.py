@@ -92,15 +92,31 @@ class StepChecks:
         """Return rewards as float32 `[N]`, copied, as environments may use their array again.
 
         Raises:
-            EnvironmentFailure: they are of another shape, or not finite.
+            EnvironmentFailure: they are no numbers, of another shape, or not finite.
         """
-        checked = np.array(rewards, np.float32)
-        if checked.shape != (self._num_envs,):
-            raise self._failure(f"rewards are {list(checked.shape)}, where [{self._num_envs}] was expected")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told
+            checked = self._copied("rewards", rewards, np.float32)
         if not _all_finite(checked):
             environment = _first_not_finite(checked)
             raise self._failure(f"environment {environment} gave the reward {checked[environment]}")
         return checked
+
+    def flags(self, name: str, flags: object) -> npt.NDArray[np.bool_]:
+        """Return flags as bool `[N]`, copied, as environments may use their array again.
+
+        Raises:
+            EnvironmentFailure: they are of another shape.
+        """
+        return self._copied(name, flags, np.bool_)
+
+    def _copied(self, name: str, values: Any, dtype: Any) -> Array:
+        try:
+            copied: Array = np.array(values, dtype)
+        except (TypeError, ValueError) as error:
+            raise self._failure(f"{name} cannot be read as {np.dtype(dtype)} [{self._num_envs}]: {error}") from error
+        if copied.shape != (self._num_envs,):
+            raise self._failure(f"{name} are {list(copied.shape)}, where [{self._num_envs}] was expected")
+        return copied
 
     def raised(self, where: str, error: Exception) -> EnvironmentFailure:
         """Return the failure of environments that raised."""

@@ -91,10 +91,11 @@ class EnvironmentLoop:
 
         Args:
             num_steps: how many; None: until every environment has ended a game, or for the task's `eval_max_steps`
-                where one does not.
+                where one does not, besides the resets that it begins with.
         """
         games = self._games.copy()
-        for t in range(self._task.eval_max_steps if num_steps is None else num_steps):
+        limit = self._task.eval_max_steps + int(self._was_done.any())
+        for t in range(limit if num_steps is None else num_steps):
             yield t
             if num_steps is None and (self._games > games).all():
                 return
@@ -110,17 +111,18 @@ class EnvironmentLoop:
         data = self._policy.compute_action(observations, self._task, self.last_data, eval_mode=self._eval_mode)
         actions = self._checks.actions(data)
         try:
-            shown, given, *ends, infos = self._envs.step(actions)
+            shown, given, ended, cut_off, infos = self._envs.step(actions)
         except CrlError:
             raise
         except Exception as error:
             raise self._checks.raised("step", error) from error
         self.observations = self._checks.observations(shown)
         rewards = self._checks.rewards(given)
-        terminated, truncated = (np.array(each, np.bool_) for each in ends)  # environments may use theirs again
+        terminated = self._checks.flags("terminated", ended)
+        truncated = self._checks.flags("truncated", cut_off)
         done = terminated | truncated
-        is_reset: Bools = np.array(infos.get("is_reset", self._was_done), np.bool_)
-        episode_over: Bools = np.asarray(infos.get("episode_over", done), np.bool_)
+        is_reset = self._checks.flags("is_reset", infos.get("is_reset", self._was_done))
+        episode_over = self._checks.flags("episode_over", infos.get("episode_over", done))
         self._was_done = done
         data.rewards = torch.from_numpy(rewards)
         data.is_reset = torch.from_numpy(is_reset)

@@ -80,10 +80,10 @@ class WorkerProcesses:
         """
         silent_seconds = dict.fromkeys(range(len(self._workers)), 0.0)  # of those that have not answered
         while silent_seconds:
-            on_wait()
             started = time.monotonic()
             heard = self._wait_for(silent_seconds)
             waited = min(time.monotonic() - started, _POLL_SECONDS)  # it is longer if this process was suspended
+            on_wait()  # after the wait: a Ctrl-C that also ended a process which was starting is no failure
             for index in tuple(silent_seconds):
                 silent_seconds[index] = 0.0 if index in heard else silent_seconds[index] + waited
                 if silent_seconds[index] > silence:
