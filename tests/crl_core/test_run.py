@@ -24,11 +24,12 @@ from tests.crl_core.small_runs import (
 )
 
 from crl_core.checkpoint import load_checkpoint
-from crl_core.errors import EnvironmentFailure, ExperimentError, RunDirectoryError, TrainingError
+from crl_core.errors import EnvironmentFailure, ExperimentError, PluginError, RunDirectoryError, TrainingError
 from crl_core.experiment import Experiment
-from crl_core.policy import TrainingProgress
+from crl_core.policy import TimestepData, TrainingProgress
 from crl_core.rollout import Rollout
 from crl_core.stopping import Interrupted
+from crl_core.task import Task
 
 
 def two_scripted_tasks(**fields: Any) -> Experiment:
@@ -256,6 +257,30 @@ def test_a_fault_of_the_policy_is_told_and_recorded_and_everything_is_closed(tmp
     assert "ZeroDivisionError: oh" in status(tmp_path / "run")["reason"]
     assert 'raise ZeroDivisionError("oh")' in (tmp_path / "run" / "log.txt").read_text()
     assert set(threading.enumerate()) <= set(before)
+
+
+def test_a_policy_that_raises_elsewhere_is_told_too(tmp_path: Path) -> None:
+    class FaultyBuild(GuessingPolicy):
+        def build(self) -> None:
+            raise KeyError("layers")
+
+    class FaultyStart(GuessingPolicy):
+        def on_task_start(self, task: Task) -> None:
+            raise OverflowError("too many tasks")
+
+    class FaultyAction(GuessingPolicy):
+        def compute_action(self, *arguments: Any, **options: Any) -> TimestepData:
+            raise IndexError("no such action")
+
+    with pytest.raises(PluginError, match=r"policy 'guessing' \(tests 0\) cannot be made: KeyError: 'layers'"):
+        run(make_plan(tmp_path / "build", two_scripted_tasks(), policy=FaultyBuild))
+    assert not (tmp_path / "build").exists()
+    with pytest.raises(TrainingError, match=r"raised in on_task_start\(\) at step 0 of task 'first': OverflowError"):
+        run(make_plan(tmp_path / "start", two_scripted_tasks(), policy=FaultyStart))
+    message = "step 1: compute_action of FaultyAction of tests raised IndexError: no such action"
+    with pytest.raises(PluginError, match=message):
+        run(make_plan(tmp_path / "action", two_scripted_tasks(), policy=FaultyAction))
+    assert status(tmp_path / "action")["state"] == "failed"
 
 
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Sequence, Tuple
 from gymnasium.utils.env_checker import check_env
+from pydantic import ValidationError
 
 from crl_core.errors import ExperimentError
 from crl_core.gymnasium_tasks import GymnasiumTask, ImageTask, VectorTask
@@ -212,3 +213,10 @@ def test_the_spaces_of_one_environment_are_asked_for_once(monkeypatch: pytest.Mo
 @pytest.mark.filterwarnings(*ADVICE)
 def test_gymnasium_finds_nothing_wrong_with_an_environment(made: GymnasiumTask, evaluation: bool) -> None:
     check_env(made.make_env(evaluation=evaluation), skip_render_check=True)
+
+
+def test_env_kwargs_are_what_json_leaves_of_them() -> None:
+    task = VectorTask(id="cart", env="CartPole-v1", env_kwargs={"size": (1, 2)}, num_timesteps=1)
+    assert task.env_kwargs == {"size": [1, 2]}
+    with pytest.raises(ValidationError, match=r"should be what JSON can hold: .* a factory can make the rest"):
+        VectorTask(id="cart", env="CartPole-v1", env_kwargs={"size": np.zeros(2)}, num_timesteps=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -52,6 +53,15 @@ class GymnasiumTask(Task):
     )
     max_episode_steps: int | None = Field(None, ge=1, description="Steps after which an episode is truncated.")
 
+    @field_validator("env_kwargs", mode="before")
+    @classmethod
+    def _as_json(cls, kwargs: object) -> object:
+        """Keep what a round trip through JSON leaves, so that a resumed run makes the same environments."""
+        try:
+            return json.loads(json.dumps(kwargs))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"should be what JSON can hold: {error}; a factory can make the rest") from error
+
     @field_validator("wrappers")
     @classmethod
     def _import_paths(cls, wrappers: tuple[str, ...]) -> tuple[str, ...]:
@@ -100,7 +110,7 @@ class GymnasiumTask(Task):
             ExperimentError: they cannot be made, or their spaces do not suit the task.
         """
         if self.vectorization == "native":
-            one_seed = int(np.random.SeedSequence(seeds.tolist()).generate_state(1)[0])
+            one_seed = int(np.random.SeedSequence(seeds.tolist()).generate_state(1)[0] >> np.uint32(1))  # an int32
             return SeededReset(self._make_native(num_envs, evaluation=evaluation), one_seed)
         factories: list[Callable[[], Env]] = [functools.partial(self.make_env, evaluation=evaluation)] * num_envs
         envs: Envs

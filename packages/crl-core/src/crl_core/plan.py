@@ -12,7 +12,7 @@ import torch
 
 from crl_core.config import PolicyConfig, RunConfig
 from crl_core.devices import select_device
-from crl_core.errors import PluginError
+from crl_core.errors import CrlError, PluginError
 from crl_core.experiment import Experiment
 from crl_core.experiment_source import build_experiment
 from crl_core.plugins import Registered, registry
@@ -55,16 +55,25 @@ class RunPlan:
 
         Raises:
             CrlError: the policy cannot play the experiment.
+            PluginError: it cannot be made.
         """
-        return self.policy_class(
-            self.policy_config,
-            self.experiment.observation_space,
-            self.experiment.action_spaces,
-            task_ids=[task.id for task in self.experiment.tasks],
-            device=self.device,
-            seed=torch_seed(seed_sequence(self.config.seed, Purpose.POLICY)),
-            workspace=Workspace(self.directory, self.run_id),
-        )
+        try:
+            return self.policy_class(
+                self.policy_config,
+                self.experiment.observation_space,
+                self.experiment.action_spaces,
+                task_ids=[task.id for task in self.experiment.tasks],
+                device=self.device,
+                seed=torch_seed(seed_sequence(self.config.seed, Purpose.POLICY)),
+                workspace=Workspace(self.directory, self.run_id),
+            )
+        except CrlError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"policy '{self.policy.spec.name}' ({self.policy.owner}) cannot be made: {type(error).__name__}: "
+                f"{error}. Update that package, or report this to its authors."
+            ) from error
 
     def record(self) -> dict[str, Any]:
         """Return the run as plain data: what run.json holds and `--dry-run` prints."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crl_core.checkpoint import Checkpoint, first_non_finite, save_checkpoint
@@ -93,36 +94,41 @@ class Run:
                 while not schedule.task_done():
                     data = runner.collect_data()
                     started = time.perf_counter()
-                    metrics = self._learn(data)
+                    with self._told("train"):
+                        metrics = self._policy.train(data.rollouts, progress=schedule.progress())
                     schedule.advance(data.steps)
                     self._report(data, metrics, time.perf_counter() - started)
                     self._save_and_evaluate()
             self._end_task(visit, runner)
 
-    def _learn(self, data: CollectedData) -> Mapping[str, float]:
-        progress = self._schedule.progress()
+    @contextlib.contextmanager
+    def _told(self, method: str) -> Iterator[None]:
+        """Say in words what the policy raises in one of its methods, and where."""
         try:
-            return self._policy.train(data.rollouts, progress=progress)
+            yield
         except CrlError:
             raise
         except Exception as error:
+            progress = self._schedule.progress()
             task = self._plan.experiment.tasks[progress.task].id
             raise TrainingError(
-                f"policy '{self._plan.policy.spec.name}' ({self._plan.policy.owner}) raised in train() at step "
+                f"policy '{self._plan.policy.spec.name}' ({self._plan.policy.owner}) raised in {method}() at step "
                 f"{progress.total_steps:,} of task '{task}': {type(error).__name__}: {error}. The traceback is in "
-                f"log.txt; the last checkpoint is good."
+                "log.txt; the last checkpoint is good."
             ) from error
 
     def _start_task(self, visit: Visit) -> None:
         if visit.is_new:
-            self._policy.on_task_start(visit.task)
+            with self._told("on_task_start"):
+                self._policy.on_task_start(visit.task)
             self._training_log.start_task(visit.task.rolling_return_count)
         else:
             self._training_log.resume_task(visit.task.rolling_return_count)
         self._observer.task_started(visit, self._moment())
 
     def _end_task(self, visit: Visit, runner: EnvironmentRunner) -> None:
-        self._policy.on_task_end(visit.task)
+        with self._told("on_task_end"):
+            self._policy.on_task_end(visit.task)
         if self._training_log.pending():
             self._log_row()
         self._observer.timings(self._moment(), {"dropped_steps": runner.dropped_steps})

@@ -97,7 +97,8 @@ def _run_queue(
     from crl_core.queue_runs import begin_or_go_on, check_experiments, plan_entry, run_entries
     from crl_core.stopping import Interrupted
 
-    check_experiments(queue)
+    if chosen is None and not retry_failed:
+        check_experiments(queue)
     console = Console(stderr=dry_run)
     if dry_run:
         with RunLog(console):

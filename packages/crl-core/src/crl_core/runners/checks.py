@@ -61,16 +61,16 @@ class StepChecks:
             PluginError: they are not as the action space says.
         """
         if not isinstance(data, TimestepData):
-            raise self._fault(f"returned a {type(data).__name__}, where a TimestepData was expected")
+            raise self.fault(f"returned a {type(data).__name__}, where a TimestepData was expected")
         if not isinstance(data.actions, Tensor) or not data.actions.is_cpu or data.actions.requires_grad:
-            raise self._fault("returned actions that are no tensor on the CPU without a gradient")
+            raise self.fault("returned actions that are no tensor on the CPU without a gradient")
         actions: Array = data.actions.numpy()
         if (actions.shape, actions.dtype) != self._actions_form:
             found = _Form(actions.shape, actions.dtype)
-            raise self._fault(f"returned actions {found}, where {self._actions_form} was expected")
+            raise self.fault(f"returned actions {found}, where {self._actions_form} was expected")
         if not self._inside(actions):
             outside = next(index for index in range(len(actions)) if not self._inside(actions[index : index + 1]))
-            raise self._fault(f"returned the action {actions[outside]}, which is not inside {self._action_space}")
+            raise self.fault(f"returned the action {actions[outside]}, which is not inside {self._action_space}")
         return actions
 
     def observations(self, observations: object) -> Array:
@@ -125,7 +125,8 @@ class StepChecks:
     def _failure(self, what: str) -> EnvironmentFailure:
         return EnvironmentFailure(f"task '{self._task.id}' ({origin(type(self._task))}), step {self.steps}: {what}")
 
-    def _fault(self, what: str) -> PluginError:
+    def fault(self, what: str) -> PluginError:
+        """Return a fault of the policy, which names it, its package, the task and the step."""
         return PluginError(
             f"task '{self._task.id}', step {self.steps}: compute_action of {origin(type(self._policy))} {what}. "
             "Update that package, or report this to its authors."

@@ -108,7 +108,12 @@ class EnvironmentLoop:
             PluginError: the policy's actions are not as the task's action space says.
         """
         self._checks.steps += 1
-        data = self._policy.compute_action(observations, self._task, self.last_data, eval_mode=self._eval_mode)
+        try:
+            data = self._policy.compute_action(observations, self._task, self.last_data, eval_mode=self._eval_mode)
+        except CrlError:
+            raise
+        except Exception as error:
+            raise self._checks.fault(f"raised {type(error).__name__}: {error}") from error
         actions = self._checks.actions(data)
         try:
             shown, given, ended, cut_off, infos = self._envs.step(actions)
