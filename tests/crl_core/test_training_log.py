@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import torch
+
 from crl_core.runners.base import Episode
 from crl_core.training_log import TrainingLog
 
@@ -20,6 +23,13 @@ def test_a_row_holds_means_since_the_last_one_and_the_mean_of_the_last_returns()
     assert log.take(10, task=4) == {"loss": 2.0, "entropy": 0.5, "train_reward/4": 2.0}
     log.add({"loss": 5.0}, [])
     assert log.take(20, task=4) == {"loss": 5.0, "train_reward/4": 2.0}
+
+
+def test_figures_of_numpy_and_torch_become_plain_numbers() -> None:
+    log = TrainingLog(1000)
+    log.add({"loss": np.float32(0.5), "norm": torch.tensor(2.0)}, [])  # type: ignore[dict-item]  # as policies have it
+
+    assert json.dumps(log.take(1000, task=0)) == '{"loss": 0.5, "norm": 2.0}'
 
 
 def test_a_new_task_starts_without_the_returns_of_the_one_before() -> None:

@@ -15,6 +15,7 @@ from torch.distributions import Categorical, Normal
 
 from crl_core.config import PolicyConfig
 from crl_core.discrete import mask_logits
+from crl_core.distributions import clip_to_box
 from crl_core.networks import make_encoder, prepare_observations
 from crl_core.plugins import Registered
 from crl_core.policy import Policy, TimestepData, TrainingProgress
@@ -72,7 +73,7 @@ class ActorCritic(Policy[ActorCriticConfig]):
         output, values = self.outputs(observations, num_actions)
         samples = self.choose(output, eval_mode=eval_mode)
         space = self.action_spaces[task.action_space_id]
-        actions = samples.clamp(-1, 1) if isinstance(space, Box) else samples
+        actions = clip_to_box(samples, space) if isinstance(space, Box) else samples
         return ActorCriticData(actions=actions, samples=samples, values=values)
 
     def outputs(self, observations: Tensor, num_actions: Tensor) -> tuple[Tensor, Tensor]:

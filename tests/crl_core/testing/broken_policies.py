@@ -134,6 +134,12 @@ class TakesMissingActions(ActorCritic):
         return self.network(observations)
 
 
+class ActsBetweenMinusOneAndOne(ActorCritic):
+    def compute_action(self, observations: Tensor, *args: Any, **options: Any) -> ActorCriticData:
+        data = super().compute_action(observations, *args, **options)
+        return data if self.discrete else replace(data, actions=data.samples.tanh())
+
+
 class SaysNothingOfItsActions(ActorCritic):
     def compute_action(self, observations: Tensor, *args: Any, **options: Any) -> Any:
         return super().compute_action(observations, *args, **options).actions
@@ -194,6 +200,13 @@ class OnlyContinuous(ActorCritic):
 class RefusesEverything(ActorCritic):
     def build(self) -> None:
         raise ExperimentError("this policy plays nothing")
+
+
+class FailsOnImages(ActorCritic):
+    def outputs(self, observations: Tensor, num_actions: Tensor) -> tuple[Tensor, Tensor]:
+        if observations.dtype == torch.uint8:
+            raise RuntimeError("Kernel size can't be greater than actual input size")
+        return super().outputs(observations, num_actions)
 
 
 class RaisesItsOwn(ActorCritic):

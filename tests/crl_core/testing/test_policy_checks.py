@@ -46,6 +46,7 @@ FAULTS: list[tuple[str, type[Policy[Any]], str]] = [
     ("no_nan", broken.NormalizesByNothing, "left NaN or infinity"),
     ("learns_tutorial", broken.LearnsTheOpposite, "steps of 'catch' the mean return is -"),
     ("actions_in_space", broken.TakesMissingActions, "which is not inside Discrete\\(3\\)"),
+    ("actions_in_space", broken.ActsBetweenMinusOneAndOne, "which is not inside Box\\(2.0, 5.0"),
     ("actions_in_space", broken.SaysNothingOfItsActions, "returned a Tensor, where a TimestepData was expected"),
     ("inputs_not_mutated", broken.ClipsInPlace, "train changed the rollouts it was given, at 0.rewards"),
     ("inputs_not_mutated", broken.ScalesObservationsInPlace, "compute_action changed its observations"),
@@ -126,6 +127,15 @@ def test_a_policy_that_plays_none_of_the_tasks_is_told_why() -> None:
     assert result.outcome == "failed"
     assert result.message.startswith("the policy refuses every task the checks have:")
     assert result.message.count("this policy plays nothing") == 4
+
+
+def test_a_policy_that_fails_on_tasks_it_could_refuse_is_told_how() -> None:
+    result = run_check(check_of("no_nan", broken.FailsOnImages))
+
+    assert result.outcome == "failed"
+    assert "raised RuntimeError: Kernel size can't be greater than actual input size (" in result.message
+    assert "That was with Box(0, 255, (1, 6, 6), uint8) and Discrete(3)" in result.message
+    assert "refuse in build(), with crl_core.errors.ExperimentError" in result.message
 
 
 @pytest.mark.usefixtures("_short")

@@ -87,7 +87,7 @@ class Gaussian:
         return self.means
 
     def log_prob(self, samples: Tensor) -> Tensor:
-        """Return the log density of `samples [B, *act]`: -1/2 sum ((x - mu) / sigma)^2 + 2 log sigma + log 2 pi."""
+        """Return the log density of `samples [B, *act]`: -1/2 sum (((x - mu) / sigma)^2 + 2 log sigma + log 2 pi)."""
         distances = (samples - self.means) * (-self.log_stds).exp()
         return -0.5 * _sum_of_components(distances.square() + 2 * self.log_stds + math.log(2 * math.pi))
 

@@ -40,7 +40,7 @@ class TrainingLog:
     def add(self, metrics: Mapping[str, float], episodes: Sequence[Episode]) -> None:
         """Take in one update's figures and the episodes that ended."""
         for name, value in metrics.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._sums[name] = self._sums.get(name, 0.0) + float(value)  # of NumPy or torch, perhaps
             self._counts[name] = self._counts.get(name, 0) + 1
         self._returns.extend(episode.episode_return for episode in episodes)
 

@@ -112,4 +112,5 @@ def _told(error: Exception, package: str) -> str:
     own = [frame for frame in frames if f"{os.sep}{package}{os.sep}" in frame.filename]
     where = (own or frames)[-1]
     first_line = str(error).partition("\n")[0][:_LONGEST_LINE]
-    return f"raised {type(error).__name__}: {first_line} ({where.filename}:{where.lineno}, in {where.name})"
+    notes = "".join(f". {note}" for note in getattr(error, "__notes__", ()))
+    return f"raised {type(error).__name__}: {first_line} ({where.filename}:{where.lineno}, in {where.name}){notes}"

@@ -18,14 +18,14 @@ from crl_core.task import SeededReset, Task
 __all__ = ["CueEnv", "CueTask"]
 
 _SIZE = 6
-_TARGET = 0.25  # continuous actions beyond it answer cue 1, those beyond its negative cue 0
+_TARGET = 0.25  # of the way from the middle to a bound: continuous actions beyond it answer a cue
 
 
 class CueEnv(gymnasium.Env[npt.NDArray[Any], Any]):
     """Shows a cue at every step, and gives reward 1 for the action that answers it; the next cue does not depend on it.
 
-    With n discrete actions there are n cues, each answered by one action; with a continuous one in [-1, 1] there are
-    two, answered by its ends. As one step says nothing about another, a reward that is put down to the step before or
+    With n discrete actions there are n cues, each answered by one action; with a continuous one there are two, answered
+    by the ends of its range. As one step says nothing about another, a reward that is put down to the step before or
     after its own teaches nothing.
     """
 
@@ -36,14 +36,17 @@ class CueEnv(gymnasium.Env[npt.NDArray[Any], Any]):
         *,
         observations: Literal["image", "vector"],
         num_actions: int,
+        action_bounds: tuple[float, float],
         episode_lengths: tuple[int, int],
         truncation: float,
     ) -> None:
         """Make an environment; the arguments are the fields of `CueTask`."""
         image = Box(0, 255, (1, _SIZE, _SIZE), np.uint8)
         self.observation_space = image if observations == "image" else Box(0.0, 1.0, (_SIZE,), np.float32)
-        self.action_space = Discrete(num_actions) if num_actions else Box(-1.0, 1.0, (1,), np.float32)
+        self.action_space = Discrete(num_actions) if num_actions else Box(*action_bounds, (1,), np.float32)
         self._num_actions = num_actions
+        low, high = action_bounds
+        self._middle, self._beyond = (low + high) / 2, _TARGET * (high - low) / 2
         self._lengths = episode_lengths
         self._truncation = truncation
         self._cue = self._left = 0
@@ -67,7 +70,8 @@ class CueEnv(gymnasium.Env[npt.NDArray[Any], Any]):
     def _answers(self, action: Any) -> bool:
         if self._num_actions:
             return int(action) == self._cue
-        return bool(action[0] > _TARGET) if self._cue else bool(action[0] < -_TARGET)
+        off_middle = action[0] - self._middle
+        return bool(off_middle > self._beyond) if self._cue else bool(off_middle < -self._beyond)
 
     def _next_cue(self) -> npt.NDArray[Any]:
         self._cue = int(self.np_random.integers(self._num_actions or 2))
@@ -85,6 +89,7 @@ class CueTask(Task):
     eval_max_steps: int = Field(20, ge=1)
     observations: Literal["image", "vector"] = Field("image", description="What cues look like.")
     num_actions: int = Field(3, ge=0, le=_SIZE, description="Discrete actions; 0 for one continuous action.")
+    action_bounds: tuple[float, float] = Field((-1.0, 1.0), description="Bounds of the continuous action.")
     episode_lengths: tuple[int, int] = Field((1, 4), description="The fewest and the most steps of an episode.")
     truncation: float = Field(0.5, ge=0, le=1, description="Chance that an episode is cut off rather than ended.")
 
@@ -108,6 +113,7 @@ class CueTask(Task):
         env: gymnasium.Env[Any, Any] = CueEnv(
             observations=self.observations,
             num_actions=self.num_actions,
+            action_bounds=self.action_bounds,
             episode_lengths=self.episode_lengths,
             truncation=self.truncation,
         )

@@ -17,7 +17,7 @@ from crl_core.runners.base import CollectedData
 from crl_core.runners.loop import EnvironmentLoop
 from crl_core.task import Task
 from crl_core.testing.contracts import check_timestep_data, fail_if
-from crl_core.testing.policy_subject import PolicySubject, collect, progress, train_updates
+from crl_core.testing.policy_subject import PolicySubject, collect, train_on, train_updates
 from crl_core.testing.states import first_difference, freeze, global_seeds, snapshot
 
 __all__ = ["actions_in_space", "compute_action_pure", "evaluation_isolated", "inputs_not_mutated"]
@@ -29,9 +29,10 @@ def actions_in_space(subject: PolicySubject) -> None:
     """Actions lie inside the space of the task that is played, in training and in evaluation, for any number of envs.
 
     A head that several tasks share is as large as the largest of them: a smaller task's missing actions are masked.
+    Continuous actions are tried in a Box from 2 to 5, which what is made for -1 to 1 misses.
     """
     for _ in subject.kinds_of_action():
-        tasks = subject.tasks()
+        tasks = subject.tasks(action_bounds=(2.0, 5.0))
         policy = subject.make(*tasks)
         for task, eval_mode, num_envs in itertools.product(tasks, (False, True), (1, _NUM_ENVS)):
             for data in _play(policy, task, num_envs=num_envs, eval_mode=eval_mode):
@@ -52,10 +53,12 @@ def inputs_not_mutated(subject: PolicySubject) -> None:
             f"compute_action changed its {'observations' if where.startswith('0') else 'last_timestep_data'}; work on "
             "a copy (torch operations that end in _ change their tensor)",
         )
-    for index, collected in enumerate(collect(policy, task, count=2)):
+    steps = 0
+    for collected in collect(policy, task, count=subject.warm_up(task) + 2):
         rollouts = [replace(rollout, rewards=10 * rollout.rewards) for rollout in collected]  # that clipping changes
         before = freeze([vars(rollout) for rollout in rollouts])
-        policy.train(rollouts, progress=progress(index, task.num_timesteps))
+        train_on(policy, task, [rollouts], steps=steps)
+        steps += sum(rollout.steps for rollout in rollouts)
         where = first_difference(before, freeze([vars(rollout) for rollout in rollouts]))
         fail_if(where, f"train changed the rollouts it was given, at {where}; work on a copy")
 
@@ -99,8 +102,9 @@ def evaluation_isolated(subject: PolicySubject) -> None:
     """
     task = subject.task()
     undisturbed, evaluated = subject.twins(task)
-    _train_with_evaluation(undisturbed, task, disturb=False)
-    _train_with_evaluation(evaluated, task, disturb=True)
+    warm_up = subject.warm_up(task)
+    _train_with_evaluation(undisturbed, task, warm_up, disturb=False)
+    _train_with_evaluation(evaluated, task, warm_up, disturb=True)
     where = first_difference(freeze(undisturbed.state_dict()), freeze(evaluated.state_dict()))
     fail_if(
         where,
@@ -109,15 +113,15 @@ def evaluation_isolated(subject: PolicySubject) -> None:
     )
 
 
-def _train_with_evaluation(policy: Policy[Any], task: Task, *, disturb: bool) -> None:
-    """Make three updates, with an evaluation after each of the first two."""
+def _train_with_evaluation(policy: Policy[Any], task: Task, warm_up: int, *, disturb: bool) -> None:
+    """Make three updates that learn something, with an evaluation after each of the first two."""
     made = itertools.count(1)
 
     def enough(steps: int, data: CollectedData) -> bool:
-        update = next(made)
-        if update < 3:
+        learned = next(made) - warm_up
+        if 0 < learned < 3:
             _evaluate_unnoticed(policy, {0: task} if disturb else {})
-        return update == 3
+        return learned == 3
 
     with global_seeds(0):
         train_updates(policy, task, until=enough)

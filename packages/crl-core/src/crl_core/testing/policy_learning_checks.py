@@ -19,13 +19,13 @@ from crl_core.runners.base import CollectedData
 from crl_core.task import Task
 from crl_core.testing.checks import NotApplicable
 from crl_core.testing.contracts import fail_if
-from crl_core.testing.policy_subject import PolicySubject, collect, progress, train_updates
+from crl_core.testing.policy_subject import PolicySubject, collect, train_on, train_updates
 from crl_core.testing.states import first_difference, freeze, global_seeds
 from crl_core.tutorial import tutorial
 
 __all__ = ["alignment", "learns_tutorial", "reset_rows_ignored", "truncation_is_not_termination"]
 
-_UPDATES = 4
+_UPDATES = 4  # that change weights
 _CUES = 20_000  # steps in which to learn to answer them
 _WINDOW = 500  # steps whose share of right answers is judged
 _GOOD_RETURN = 0.5  # of the tutorial, where 1 is perfect and random play gets about -0.6
@@ -51,7 +51,7 @@ def reset_rows_ignored(subject: PolicySubject) -> None:
     """
     task = subject.task(truncation=0.5)
     policy, other_resets, other_ends = subject.twins(task, count=3)
-    collections = collect(subject.make(task, seed=1), task, count=_UPDATES)
+    collections = collect(subject.make(task, seed=1), task, count=subject.warm_up(task) + _UPDATES)
     fail_if(
         all(rollout.valid.all() for rollouts in collections for rollout in rollouts),
         "the runner handed over no reset row, although episodes ended; choose a runner that keeps them",
@@ -78,15 +78,15 @@ def truncation_is_not_termination(subject: PolicySubject) -> None:
     """
     task = subject.task(truncation=1.0)
     truncated, terminated, other_ends = subject.twins(task, count=3)
-    collections = collect(subject.make(task, seed=1), task, count=_UPDATES)
-    cut_off = _trained(truncated, task, collections)["state_dict"]
-    ended = _trained(terminated, task, collections, _with_terminations)["state_dict"]
+    collections = collect(subject.make(task, seed=1), task, count=subject.warm_up(task) + _UPDATES)
+    cut_off = _trained(truncated, task, collections)["weights"]
+    ended = _trained(terminated, task, collections, _with_terminations)["weights"]
     fail_if(
         not first_difference(cut_off, ended),
         "training is the same whether episodes are truncated or terminated; where rollout.truncated, bootstrap from "
         "the value of observations[t + 1], and where rollout.terminated do not",
     )
-    elsewhere = _trained(other_ends, task, collections, _after_truncations)["state_dict"]
+    elsewhere = _trained(other_ends, task, collections, _after_truncations)["weights"]
     fail_if(
         not first_difference(cut_off, elsewhere),
         "training is the same whatever truncated episodes show at last; bootstrap from the value of "
@@ -152,19 +152,19 @@ def _trained(
     collections: Sequence[Sequence[Rollout]],
     change: Callable[[Rollout], dict[str, Any]] = lambda rollout: {},
 ) -> dict[str, Any]:
-    """Train on every collection, with some fields changed; return the metrics and the state.
+    """Train on every collection, with some fields changed; return the metrics and the weights that acting takes.
+
+    Not the whole state: a replay buffer in it may hold what is never learned from.
 
     Raises:
         NotApplicable: that changed no weight, so it tells nothing.
     """
     untrained = freeze(policy.acting_state())
-    metrics = []
+    changed = [[copy.deepcopy(replace(rollout, **change(rollout))) for rollout in rollouts] for rollouts in collections]
     with global_seeds(0):
-        for index, rollouts in enumerate(collections):
-            changed = [copy.deepcopy(replace(rollout, **change(rollout))) for rollout in rollouts]
-            metrics.append(dict(policy.train(changed, progress=progress(index, task.num_timesteps))))
+        metrics = train_on(policy, task, changed)
     _refuse_unchanged(untrained, policy)
-    return {"state_dict": freeze(policy.state_dict()), "metrics": freeze(metrics)}
+    return {"weights": freeze(policy.acting_state()), "metrics": freeze(metrics)}
 
 
 def _refuse_unchanged(untrained: Any, policy: Policy[Any]) -> None:

@@ -34,7 +34,7 @@ def light_import(source: PolicySource) -> None:
     `crl list` imports every plugin's module, and `--help` the config class: with torch they take seconds.
     """
     spec, owner = source.entry.spec, source.entry.distribution
-    modules = [plugin.value for plugin in registry().plugins if plugin.distribution == owner]
+    modules = [plugin.value.partition(":")[0] for plugin in registry().plugins if plugin.distribution == owner]
     modules.append(spec.config.partition(":")[0])
     found = subprocess.run(
         [sys.executable, "-c", _LOOK, json.dumps(modules), json.dumps(_HEAVY)],

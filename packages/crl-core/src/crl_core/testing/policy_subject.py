@@ -20,12 +20,16 @@ from crl_core.runners.base import CollectedData, EnvironmentRunner
 from crl_core.specs import load_object
 from crl_core.task import Task
 from crl_core.testing.checks import CheckFailure
+from crl_core.testing.contracts import torch_dtype
 from crl_core.testing.cue_task import CueTask
 from crl_core.testing.sources import PolicySource
+from crl_core.testing.states import first_difference, freeze
 
-__all__ = ["Metrics", "PolicySubject", "collect", "progress", "train_updates", "updates"]
+__all__ = ["Metrics", "PolicySubject", "collect", "progress", "train_on", "train_updates", "updates"]
 
 Metrics = dict[str, float]
+
+_LONGEST_WARM_UP = 5000  # steps
 
 
 class _Form(NamedTuple):
@@ -79,9 +83,9 @@ class PolicySubject:
         values = {"id": f"cue{count}", "action_space_id": count, "observations": self._form.observations}
         return CueTask(**{**values, "num_actions": count, **fields})
 
-    def tasks(self) -> list[CueTask]:
+    def tasks(self, **fields: Any) -> list[CueTask]:
         """Return tasks with different numbers of actions; continuous ones are the same in all tasks."""
-        return [self.task(3, id="few"), self.task(5, id="many")]
+        return [self.task(3, id="few", **fields), self.task(5, id="many", **fields)]
 
     def make(
         self, *tasks: Task, seed: int = 0, config: PolicyConfig | None = None, workspace: Workspace | None = None
@@ -99,6 +103,20 @@ class PolicySubject:
             other.load_acting_state(first.acting_state())
             other.generator.set_state(first.generator.get_state())
         return [first, *others]
+
+    def warm_up(self, task: Task) -> int:
+        """Return how many updates come before the first that changes the weights; 0 where none does in 5,000 steps.
+
+        Who learns from a replay buffer fills it first, and until then shows nothing of how it learns.
+        """
+        policy = self.make(task)
+        untrained = freeze(policy.acting_state())
+
+        def learned(steps: int, data: CollectedData) -> bool:
+            return steps >= _LONGEST_WARM_UP or bool(first_difference(untrained, freeze(policy.acting_state())))
+
+        made = len(train_updates(policy, task, until=learned))
+        return made - 1 if first_difference(untrained, freeze(policy.acting_state())) else 0
 
     def close(self) -> None:
         """Shut down every policy that was made."""
@@ -147,14 +165,27 @@ class PolicySubject:
                 continue
             self._form = form
             try:
-                self.make(self.task())
+                self._play(self.task())
                 playable[form.discrete] = form
             except CrlError as refusal:
                 refusals.append(f"  {self.task().observation_space} and {self.task().action_space}: {refusal}")
-            self.close()
+            except Exception as error:
+                error.add_note(
+                    f"That was with {self.task().observation_space} and {self.task().action_space}; what a policy does "
+                    "not play it has to refuse in build(), with crl_core.errors.ExperimentError"
+                )
+                raise
+            finally:
+                self.close()
         if not playable:
             raise CheckFailure("the policy refuses every task the checks have:\n" + "\n".join(refusals))
         return list(playable.values())
+
+    def _play(self, task: Task) -> None:
+        """Let a new policy act once."""
+        space = task.observation_space
+        observations = torch.zeros((1, *(space.shape or ())), dtype=torch_dtype(space))
+        self.make(task).compute_action(observations, task, None, eval_mode=True)
 
 
 def progress(steps: int, budget: int, *, task: int = 0) -> TrainingProgress:
@@ -173,6 +204,17 @@ def collect(policy: Policy[Any], task: Task, *, count: int) -> list[Sequence[Rol
     """Return `count` collections of rollouts by the policy as it is."""
     with policy.get_environment_runner(task, seed=np.random.SeedSequence(0)) as runner:
         return [runner.collect_data().rollouts for _ in range(count)]
+
+
+def train_on(
+    policy: Policy[Any], task: Task, collections: Sequence[Sequence[Rollout]], *, steps: int = 0
+) -> list[Metrics]:
+    """Train on one collection after the other, `steps` into the task; return the metrics of every update."""
+    metrics = []
+    for rollouts in collections:
+        metrics.append(dict(policy.train(rollouts, progress=progress(steps, task.num_timesteps))))
+        steps += sum(rollout.steps for rollout in rollouts)
+    return metrics
 
 
 def train_updates(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from crl_core.checkpoint import first_non_finite
 from crl_core.errors import UnknownNameError
 from crl_core.plugins import registry
 from crl_core.policy import Policy
@@ -19,8 +20,8 @@ from crl_core.runners.making import make_runner
 from crl_core.task import Task
 from crl_core.testing.checks import CheckFailure, NotApplicable
 from crl_core.testing.contracts import fail_if
-from crl_core.testing.policy_subject import Metrics, PolicySubject, collect, progress, train_updates, updates
-from crl_core.testing.states import first_difference, freeze, global_seeds, not_finite
+from crl_core.testing.policy_subject import Metrics, PolicySubject, collect, train_on, train_updates, updates
+from crl_core.testing.states import first_difference, freeze, global_seeds
 
 __all__ = ["no_nan", "runners_supported", "same_seed_same_run", "save_load_continues", "task_switch"]
 
@@ -31,7 +32,8 @@ def same_seed_same_run(subject: PolicySubject) -> None:
     Everything random derives from the policy's seed: weights made in build(), where torch's global generator is seeded
     with it, and self.generator afterwards.
     """
-    first, second = (_seeded_run(subject, seed) for seed in (1, 2))
+    count = subject.warm_up(subject.task()) + 3
+    first, second = (_seeded_run(subject, count, seed) for seed in (1, 2))
     where = first_difference(first, second)
     fail_if(
         where,
@@ -48,11 +50,14 @@ def save_load_continues(subject: PolicySubject) -> None:
     """
     task = subject.task()
     saved = subject.make(task)
-    collections = collect(saved, task, count=4)
-    _train(saved, task, collections[:2])
+    saved_after = subject.warm_up(task) + 2
+    collections = collect(saved, task, count=saved_after + 2)
+    earlier, later = collections[:saved_after], collections[saved_after:]
+    steps = sum(rollout.steps for rollouts in earlier for rollout in rollouts)
+    _train(saved, task, earlier)
     file = io.BytesIO()
     torch.save(saved.state_dict(), file)
-    expected = _train(saved, task, collections[2:], start=2)
+    expected = _train(saved, task, later, steps=steps)
     saved.shutdown()
 
     resumed = subject.make(task, seed=1, workspace=saved.workspace)
@@ -65,7 +70,7 @@ def save_load_continues(subject: PolicySubject) -> None:
             f"dicts. It says: {str(error).partition('. ')[0]}"
         ) from error
     resumed.load_state_dict(state)
-    where = first_difference(expected, _train(resumed, task, collections[2:], start=2))
+    where = first_difference(expected, _train(resumed, task, later, steps=steps))
     fail_if(
         where,
         f"a policy that was saved and one that took over its state differ at {where} after the same two updates; "
@@ -123,7 +128,8 @@ def runners_supported(subject: PolicySubject) -> None:
 
 def _train_on_extremes(subject: PolicySubject) -> None:
     task = subject.task()
-    (rollouts, *_) = collect(subject.make(task), task, count=1)
+    (rollouts,) = collect(subject.make(task), task, count=1)
+    count = subject.warm_up(task) + 2
     for what, change in {
         "rewards of a million": lambda rollout: replace(rollout, rewards=rollout.rewards + 1e6 * rollout.valid),
         "no rewards": lambda rollout: replace(rollout, rewards=torch.zeros_like(rollout.rewards)),
@@ -136,30 +142,28 @@ def _train_on_extremes(subject: PolicySubject) -> None:
     }.items():
         policy = subject.make(task)
         changed = [change(rollout) for rollout in rollouts]
-        for step in (0, 1):
-            metrics = dict(policy.train(changed, progress=progress(step, task.num_timesteps)))
-            _refuse_not_finite(f"training on {what}", policy, [metrics])
+        steps = 0
+        for _ in range(count):
+            _refuse_not_finite(f"training on {what}", policy, train_on(policy, task, [changed], steps=steps))
+            steps += sum(rollout.steps for rollout in changed)
 
 
-def _seeded_run(subject: PolicySubject, global_seed: int) -> dict[str, Any]:
-    """Return what a new policy of always the same seed holds before and after three updates, and their metrics."""
+def _seeded_run(subject: PolicySubject, count: int, global_seed: int) -> dict[str, Any]:
+    """Return what a new policy of always the same seed holds before and after some updates, and their metrics."""
     task = subject.task()
     with global_seeds(global_seed):
         policy = subject.make(task)
         made = freeze(policy.state_dict())
-        metrics = train_updates(policy, task, until=updates(3))
+        metrics = train_updates(policy, task, until=updates(count))
     return {"made": made, "metrics": freeze(metrics), "trained": freeze(policy.state_dict())}
 
 
 def _train(
-    policy: Policy[Any], task: Task, collections: Sequence[Sequence[Rollout]], *, start: int = 0
+    policy: Policy[Any], task: Task, collections: Sequence[Sequence[Rollout]], *, steps: int = 0
 ) -> dict[str, Any]:
-    """Train on each collection; return the metrics, the state, and the actions chosen with it."""
-    metrics = []
+    """Train on each collection, `steps` into the task; return the metrics, the state, and actions chosen with it."""
     with global_seeds(0):
-        for index, rollouts in enumerate(collections):
-            at = progress(start + index, task.num_timesteps)
-            metrics.append(dict(policy.train(rollouts, progress=at)))
+        metrics = train_on(policy, task, collections, steps=steps)
         observations = collections[0][0].observations[0]
         data = policy.compute_action(observations, task, None, eval_mode=False)
     return {
@@ -170,7 +174,7 @@ def _train(
 
 
 def _refuse_not_finite(what: str, policy: Policy[Any], metrics: list[Metrics]) -> None:
-    where = not_finite({"metrics": freeze(metrics), "weights": freeze(policy.acting_state())})
+    where = first_non_finite(freeze({"metrics": metrics, "weights": policy.acting_state()}))
     fail_if(where, f"{what} left NaN or infinity in {where}; guard means over no rows, logarithms and divisions")
 
 

@@ -189,9 +189,12 @@ def evaluation_keeps_no_rollouts(runner: _RunnerSubject) -> None:
 def closes(runner: _RunnerSubject) -> None:
     """Closing ends every thread and process, may be repeated, and needs nothing to have been collected before."""
     fail_if(runner.session.left, f"after close() there are still: {', '.join(runner.session.left)}")
+    before = _running()
     unused = runner.make(FakePolicy.for_task(runner.task, **runner.options))
     unused.close()
     unused.close()
+    left = _left_over(before)
+    fail_if(left, f"after close() of a runner that collected nothing there are still: {', '.join(left)}")
 
 
 _CHECKS: Sequence[Callable[[_RunnerSubject], None]] = (

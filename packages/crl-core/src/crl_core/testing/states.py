@@ -14,15 +14,16 @@ from torch import Tensor, nn
 
 from crl_core.policy import Policy
 
-__all__ = ["first_difference", "freeze", "global_seeds", "not_finite", "snapshot"]
+__all__ = ["first_difference", "freeze", "global_seeds", "snapshot"]
 
 
 def first_difference(one: Any, other: Any, where: str = "") -> str:
     """Return where two frozen values differ first, such as `network.bias`; empty where they do not."""
     here = where or "the value"
     if isinstance(one, Tensor) and isinstance(other, Tensor):
-        same = one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
-        return "" if same else here
+        return "" if one.shape == other.shape and one.dtype == other.dtype and _same(one, other) else here
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return "" if one.shape == other.shape and one.dtype == other.dtype and _same(one, other) else here
     if type(one) is not type(other):
         return here
     if isinstance(one, Mapping):
@@ -34,13 +35,19 @@ def first_difference(one: Any, other: Any, where: str = "") -> str:
             return f"the length of {here}"
         pairs = [(str(index), *pair) for index, pair in enumerate(zip(one, other, strict=True))]
     else:
-        return "" if one == other else here
+        return "" if _same(one, other) else here
     found = (first_difference(mine, theirs, f"{where}.{key}".lstrip(".")) for key, mine, theirs in pairs)
     return next(filter(None, found), "")
 
 
+def _same(one: Any, other: Any) -> bool:
+    """Tell whether values are equal, a NaN being equal to another."""
+    same = (one == other) | ((one != one) & (other != other))  # noqa: PLR0124  # true of NaN alone
+    return bool(same.all()) if isinstance(same, (Tensor, np.ndarray)) else bool(same)
+
+
 def freeze(value: Any, package: str = "", seen: tuple[int, ...] = ()) -> Any:
-    """Return a copy of a value that later changes of it do not reach, out of tensors, plain values and containers.
+    """Return a copy of a value that later changes of it do not reach, out of tensors, arrays, plain values, containers.
 
     Args:
         value: anything. Of an object whose kind is not known here, only its identity is kept.
@@ -53,7 +60,9 @@ def freeze(value: Any, package: str = "", seen: tuple[int, ...] = ()) -> Any:
     if isinstance(value, Tensor):
         return value.detach().clone()
     if isinstance(value, np.ndarray):
-        return [str(value.dtype), value.tolist()]
+        return value.copy()
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, Mapping):
         return {key: freeze(item, package, seen) for key, item in value.items()}
     if isinstance(value, (list, tuple, deque)):
@@ -83,17 +92,6 @@ def snapshot(policy: Policy[Any]) -> dict[str, Any]:
     """Return all that a policy holds, frozen: its `state_dict` and its attributes."""
     package = type(policy).__module__.partition(".")[0]
     return {"state_dict": freeze(policy.state_dict()), "attributes": freeze(vars(policy), package)}
-
-
-def not_finite(value: Any, where: str = "") -> str:
-    """Return where a frozen value holds a number that is not finite; empty where it holds none."""
-    if isinstance(value, Tensor):
-        return "" if not value.is_floating_point() or bool(value.isfinite().all()) else where
-    if isinstance(value, float):
-        return "" if np.isfinite(value) else where
-    pairs = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    found = (not_finite(item, f"{where}.{key}".lstrip(".")) for key, item in pairs)
-    return next(filter(None, found), "")
 
 
 @contextlib.contextmanager
