@@ -283,6 +283,15 @@ def test_a_policy_that_raises_elsewhere_is_told_too(tmp_path: Path) -> None:
     assert status(tmp_path / "action")["state"] == "failed"
 
 
+def test_metrics_that_are_no_numbers_are_told(tmp_path: Path) -> None:
+    class Telling(GuessingPolicy):
+        def train(self, rollouts: Sequence[Rollout], *, progress: TrainingProgress) -> Mapping[str, float]:
+            return {"loss": None}  # type: ignore[dict-item]  # that is the fault
+
+    with pytest.raises(TrainingError, match=r"in train\(\), whose metrics should be numbers, at step 8 .*TypeError"):
+        run(make_plan(tmp_path / "run", two_scripted_tasks(), policy=Telling))
+
+
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
     class Diverging(GuessingPolicy):
         def train(self, rollouts: Sequence[Rollout], *, progress: TrainingProgress) -> Mapping[str, float]:

@@ -94,7 +94,7 @@ class Run:
                 while not schedule.task_done():
                     data = runner.collect_data()
                     started = time.perf_counter()
-                    with self._told("train"):
+                    with self._told("train()"):
                         metrics = self._policy.train(data.rollouts, progress=schedule.progress())
                     schedule.advance(data.steps)
                     self._report(data, metrics, time.perf_counter() - started)
@@ -112,14 +112,14 @@ class Run:
             progress = self._schedule.progress()
             task = self._plan.experiment.tasks[progress.task].id
             raise TrainingError(
-                f"policy '{self._plan.policy.spec.name}' ({self._plan.policy.owner}) raised in {method}() at step "
+                f"policy '{self._plan.policy.spec.name}' ({self._plan.policy.owner}) raised in {method} at step "
                 f"{progress.total_steps:,} of task '{task}': {type(error).__name__}: {error}. The traceback is in "
                 "log.txt; the last checkpoint is good."
             ) from error
 
     def _start_task(self, visit: Visit) -> None:
         if visit.is_new:
-            with self._told("on_task_start"):
+            with self._told("on_task_start()"):
                 self._policy.on_task_start(visit.task)
             self._training_log.start_task(visit.task.rolling_return_count)
         else:
@@ -127,7 +127,7 @@ class Run:
         self._observer.task_started(visit, self._moment())
 
     def _end_task(self, visit: Visit, runner: EnvironmentRunner) -> None:
-        with self._told("on_task_end"):
+        with self._told("on_task_end()"):
             self._policy.on_task_end(visit.task)
         if self._training_log.pending():
             self._log_row()
@@ -140,9 +140,7 @@ class Run:
     def _report(self, data: CollectedData, metrics: Mapping[str, float], train_seconds: float) -> None:
         """Tell observers about one update; check that its figures are numbers."""
         progress = self._schedule.progress()
-        for name, value in metrics.items():
-            if not math.isfinite(value):
-                raise self._diverged(f"{name} is {value}")
+        metrics = self._numbers(metrics)
         self._training_log.add({**data.logs, **metrics}, data.episodes)
         self._observer.collected(progress, data.episodes)
         self._status.beat(self.where)
@@ -151,6 +149,15 @@ class Run:
             self._log_row()
             self._observer.timings(self._moment(), self._timing_log.take())
         self._stop.check()
+
+    def _numbers(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """Return metrics as numbers; end the run where one is none, or is not finite."""
+        with self._told("train(), whose metrics should be numbers,"):
+            numbers = {name: float(value) for name, value in metrics.items()}
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                raise self._diverged(f"{name} is {value}")
+        return numbers
 
     def _log_row(self) -> None:
         progress = self._schedule.progress()
