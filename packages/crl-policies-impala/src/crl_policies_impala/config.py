@@ -104,20 +104,18 @@ def tutorial_preset() -> dict[str, Any]:
 
 
 def cartpole_preset() -> dict[str, Any]:
-    """Return settings that solve CartPole-v1, most often within 150,000 steps.
+    """Return settings that solve CartPole-v1 within 200,000 steps.
 
-    Values reach 50 here, and the gradients of their squared errors, summed over the batch, would drown the policy's: so
-    the value has an encoder of its own, and the gradient's norm, which Adam makes up for, is hardly clipped.
+    The discount keeps values below 20: losses are sums over the batch, and the squared errors of larger values drown
+    the policy's gradient.
     """
     return {
         "num_actors": 8,
         "batch_size": 8,
         "unroll_length": 20,
         "entropy_cost": 0.01,
-        "discounting": 0.98,
+        "discounting": 0.95,
         "optimizer": "adam",
-        "learning_rate": 1e-3,
+        "learning_rate": 2e-3,
         "epsilon": 1e-5,
-        "grad_norm_clipping": 1e6,
-        "sep_critic_conv_net": True,
     }
