@@ -28,6 +28,7 @@ def value_of(path: Path) -> float:
 
 
 def test_round_trip(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
     network = torch.nn.Linear(2, 3)
     optimizer = torch.optim.Adam(network.parameters())
     torch.autograd.backward(network(torch.ones(1, 2)).sum())

@@ -155,8 +155,8 @@ def test_an_environment_that_raises_is_named_and_closed(where: Any) -> None:
     with pytest.raises(EnvironmentFailure) as raised:
         play(TellingPolicy(num_envs=1), healthy, task)
 
-    what = f"an environment raised in {where}(): ValueError: the joystick broke"
-    assert str(raised.value) == f"task 'broken' (WatchedTask of tests), step {int(where == 'step')}: {what}"
+    what = f"an environment raised in {where}(): ValueError: the joystick broke. log.txt has the traceback"
+    assert str(raised.value) == f"task 'broken' (WatchedTask of tests), evaluation step {int(where == 'step')}: {what}"
     assert isinstance(raised.value.__cause__, ValueError)
     assert all(envs.closed for envs in made)
     assert evaluation_threads() == []

@@ -203,7 +203,9 @@ def breaking(where: Literal["evaluation", "training"]) -> Experiment:
 
 
 def test_the_first_checkpoint_is_there_before_the_first_evaluation(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFailure, match=r"task 'fragile' .*, step 8: an environment raised in step"):
+    with pytest.raises(
+        EnvironmentFailure, match=r"task 'fragile' .*, evaluation step 8: an environment raised in step"
+    ):
         run(make_plan(tmp_path / "run", breaking("evaluation")))
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["0"]
     state = load_checkpoint(tmp_path / "run" / "checkpoints" / "0").state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any, Literal
 
 import gymnasium
@@ -13,9 +14,9 @@ from gymnasium.spaces import Box, Discrete
 from tests.crl_core.scripted import Row, ScriptedEnvs, ScriptedTask, TellingPolicy
 
 from crl_core.errors import EnvironmentFailure, PluginError
+from crl_core.plugins import origin
 from crl_core.policy import TimestepData
 from crl_core.runners.batch import BatchRunner
-from crl_core.runners.checks import origin
 
 SPACES: dict[str, gymnasium.Space[Any]] = {"discrete": Discrete(4), "box": Box(-1, 1, (2,), np.float32)}
 
@@ -139,7 +140,8 @@ def test_an_environments_fault_names_the_task(
     monkeypatch: pytest.MonkeyPatch, twist: Callable[[Any, Any], Any], why: str, eval_mode: bool
 ) -> None:
     monkeypatch.setattr(TwistedEnvs, "twist", twist, raising=False)
-    with pytest.raises(EnvironmentFailure, match=rf"^task 'twisted' \(TwistedTask of tests\), step 3: {why}"):
+    step = "evaluation step 3" if eval_mode else "step 3"
+    with pytest.raises(EnvironmentFailure, match=rf"^task 'twisted' \(TwistedTask of tests\), {step}: {why}"):
         play(TwistedPolicy(SPACES["discrete"], actions([0, 0])), eval_mode=eval_mode)
 
 
@@ -153,7 +155,7 @@ def test_the_first_observations_are_checked_too(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_package_is_named_by_its_distribution() -> None:
-    assert origin(BatchRunner) == "BatchRunner of crl-core"
+    assert origin(BatchRunner) == f"BatchRunner of crl-core {version('crl-core')}"
     assert origin(TwistedPolicy) == "TwistedPolicy of tests"
 
 

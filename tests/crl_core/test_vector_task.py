@@ -220,3 +220,33 @@ def test_env_kwargs_are_what_json_leaves_of_them() -> None:
     assert task.env_kwargs == {"size": [1, 2]}
     with pytest.raises(ValidationError, match=r"should be what JSON can hold: .* a factory can make the rest"):
         VectorTask(id="cart", env="CartPole-v1", env_kwargs={"size": np.zeros(2)}, num_timesteps=1)
+
+
+class Liar(gymnasium.Env[Any, Any]):
+    """Shows what its space does not say, or steps as in the days of Gym."""
+
+    observation_space = Box(-1, 1, (4,), np.float32)
+    action_space = Discrete(2)
+
+    def __init__(self, *, shape: list[int], old_style: bool = False) -> None:
+        self.shape = shape
+        self.old_style = old_style
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        return np.zeros(self.shape, np.float32), {}
+
+    def step(self, action: Any) -> Any:
+        return (np.zeros(4, np.float32), 0.0, False, {}) if self.old_style else self.reset()
+
+
+def test_an_environment_that_does_not_keep_its_word_is_told_so() -> None:
+    def made(**kwargs: Any) -> Any:
+        task = VectorTask(id="liar", env=f"{__name__}:Liar", env_kwargs=kwargs, num_timesteps=1)
+        return task.make_env(evaluation=False)
+
+    with pytest.raises(ValueError, match=r"it shows float32 \[5\], where its observation_space says float32 \[4\]"):
+        made(shape=[5]).reset()
+    env = made(shape=[4], old_style=True)
+    env.reset()
+    with pytest.raises(ValueError, match=r"step\(\) gave 4 values, where observation, reward, terminated, truncated"):
+        env.step(0)

@@ -60,7 +60,7 @@ def save_checkpoint(directory: Path, name: str, checkpoint: Checkpoint) -> Path:
     unfinished = directory / f".{name}.unfinished"
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
+        unfinished.mkdir()  # not its parents: a run directory that was deleted is not to be made again
         with (unfinished / "policy.pt").open("wb") as file:
             torch.save(dict(checkpoint.policy), file)
             file.flush()

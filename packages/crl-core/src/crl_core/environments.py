@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import gymnasium
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from crl_core.errors import ExperimentError, did_you_mean
@@ -41,6 +44,7 @@ def make_environment(name: str, kwargs: Mapping[str, Any], wrappers: Sequence[st
     with _failures(f"environment '{name}' cannot be made"):
         env = gymnasium.make(name, **kwargs) if factory is None else factory(**kwargs)
     _check(env, f"'{name}'")
+    env = _KeepsItsWord(env)
     for path in wrappers:
         wrapper = _imported(path, "wrappers")
         with _failures(f"wrapper '{path}' cannot be put around environment '{name}'"):
@@ -81,6 +85,39 @@ def make_native_environments(
     if autoreset is not AutoresetMode.NEXT_STEP:
         raise _not_native(name, f"resets by {autoreset}, not by {AutoresetMode.NEXT_STEP}")
     raise _not_native(name, f"has the spaces {shown}, while a single environment has {spaces}")
+
+
+class _KeepsItsWord(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Raises where an array is not of the shape its space says, which vector environments tell in no such words."""
+
+    def __init__(self, env: Env) -> None:
+        RecordConstructorArgs.__init__(self)  # or the environment's spec could not be made again
+        super().__init__(env)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        self._check(observation)
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        given = self.env.step(action)
+        if len(given) != 5:
+            raise ValueError(
+                f"step() gave {len(given)} values, where observation, reward, terminated, truncated, info are due"
+            )
+        self._check(given[0])
+        return given
+
+    def _check(self, observation: Any) -> None:
+        space = self.env.observation_space
+        if not isinstance(space, Box) or not isinstance(observation, np.ndarray):
+            return
+        castable = observation.dtype == space.dtype or np.can_cast(observation.dtype, space.dtype, "same_kind")
+        if observation.shape != space.shape or not castable:
+            raise ValueError(
+                f"it shows {observation.dtype} {list(observation.shape)}, where its observation_space says "
+                f"{space.dtype} {list(space.shape)}"
+            )
 
 
 def _not_native(name: str, why: str) -> ExperimentError:

@@ -88,6 +88,10 @@ class GymnasiumTask(Task):
         """The space of actions."""
         return self._spaces()[1]
 
+    def made_by(self) -> str:
+        """Return whose environments these are, for messages."""
+        return f"environment '{self.env}'"
+
     def make_env(self, *, evaluation: bool) -> Env:
         """Return one environment, as each of `make_envs` is where they are not native.
 

@@ -60,6 +60,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
             run.load_state_dict(state)
             summary.read(plan.directory / "metrics.jsonl")
             _log.info("resumed at step %s", f"{run.where()['total_steps']:,}")
+        status.tell(run.where())
         try:
             try:
                 run.train()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +31,7 @@ class RunLog:
 
     def write_to(self, path: Path) -> None:
         """Write to a file too, first of all what was logged so far."""
-        self._file_handler = logging.FileHandler(path, encoding="utf-8")
+        self._file_handler = _FileHandler(path, encoding="utf-8")
         self._file_handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         for record in self._earlier.records:
             self._file_handler.handle(record)
@@ -61,7 +62,8 @@ class RunLog:
         for handler in (self._console_handler, self._earlier, self._file_handler):
             if handler is not None:
                 self._remove(handler)
-                handler.close()
+                with contextlib.suppress(OSError):  # what is wrong with the disk is told by the run's own error
+                    handler.close()
         logging.getLogger().setLevel(self._level)
 
     @staticmethod
@@ -83,6 +85,11 @@ class _ConsoleHandler(logging.Handler):
         style = "yellow" if record.levelno >= logging.WARNING else None
         prefix = "warning: " if record.levelno >= logging.WARNING else ""
         self._console.print(prefix + self.format(record), style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+class _FileHandler(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
+        """Pass over a disk that takes no more: the run's own error tells of it, and the console has the record."""
 
 
 class _Keeper(logging.Handler):

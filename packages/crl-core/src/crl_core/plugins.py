@@ -17,7 +17,16 @@ from crl_core.errors import PluginError, UnknownNameError, did_you_mean
 from crl_core.loading import Plugin, load_plugins, same_distribution, same_name
 from crl_core.specs import CommandSpec, ExperimentSpec, PolicySpec, RunnerSpec, Spec, TaskTypeSpec
 
-__all__ = ["FIRST_PARTY", "Plugin", "Registered", "Registry", "discover", "excluded_distributions", "registry"]
+__all__ = [
+    "FIRST_PARTY",
+    "Plugin",
+    "Registered",
+    "Registry",
+    "discover",
+    "excluded_distributions",
+    "origin",
+    "registry",
+]
 
 # Our own names and the distribution each comes in; None marks names of the original system that no package has yet.
 FIRST_PARTY: dict[type[Spec], dict[str, str | None]] = {
@@ -210,6 +219,13 @@ def discover(*, exclude: Collection[str] = (), strict: bool = False) -> Registry
 def registry() -> Registry:
     """Return what is installed, found once per process, as the variables CRL_NO_PLUGIN and CRL_STRICT_PLUGINS ask."""
     return discover(exclude=excluded_distributions(), strict=os.environ.get("CRL_STRICT_PLUGINS") == "1")
+
+
+def origin(kind: type) -> str:
+    """Return a class's name and the plugin distribution it comes from, or else its module, for messages."""
+    package = kind.__module__.partition(".")[0]
+    owners = {each.value.partition(".")[0]: f"{each.distribution} {each.version}" for each in registry().plugins}
+    return f"{kind.__name__} of {owners.get(package, package)}"
 
 
 def excluded_distributions() -> list[str]:

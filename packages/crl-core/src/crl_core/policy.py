@@ -150,6 +150,8 @@ class Policy(ABC, Generic[ConfigT]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.build()
+        if not isinstance(getattr(self, "network", None), nn.Module):
+            raise TypeError("build() has to set self.network to a torch module, even if it is nn.Identity()")
 
     @abstractmethod
     def build(self) -> None:

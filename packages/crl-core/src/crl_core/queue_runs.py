@@ -133,7 +133,7 @@ def go_on(queue: Queue, entry: Entry, console: Console) -> bool:
         return False
     if standing.state == "claimed":
         raise RunDirectoryError(
-            f"{directory} was claimed, and no run was begun in it. If no process is about to, remove that empty "
+            f"{directory} was claimed, and no run was begun in it. If no process is about to, remove that "
             "directory and start the entry again."
         )
     with RunLog(console) as log:

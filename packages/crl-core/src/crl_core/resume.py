@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +13,15 @@ from pydantic import ValidationError
 from crl_core.checkpoint import load_checkpoint, resumable_checkpoints, set_aside
 from crl_core.config import RunConfig
 from crl_core.devices import select_device
-from crl_core.errors import CheckpointError, ConfigError, CrlError, RunDirectoryError
+from crl_core.errors import CheckpointError, ConfigError, CrlError, RunDirectoryError, UnknownNameError
 from crl_core.experiment import Experiment
 from crl_core.plan import RunPlan, load_policy_class
-from crl_core.plugins import registry
+from crl_core.plugins import Registered, registry
 from crl_core.policy import Policy
 from crl_core.policy_settings import policy_config_class
 from crl_core.run_directory import environment_record
+from crl_core.sessions import read_record
+from crl_core.specs import PolicySpec
 
 __all__ = ["RecordedRun", "read_run", "restore"]
 
@@ -54,12 +55,12 @@ def read_run(directory: Path, *, device: str | None = None) -> RecordedRun:
         ConfigError: the installed policy does not take the recorded settings.
         CrlError: the policy or a task type is not installed, or the device is not there.
     """
-    record = _read_record(directory)
+    record = read_record(directory)
     try:
         run_id, named = record["run_id"], record["policy"]
         settings, version = named["settings"], named["version"]
         config = RunConfig.model_validate({**record["run"], **({"device": device} if device is not None else {})})
-        entry = registry().policy(f"{named['distribution']}/{named['name']}")
+        entry = _policy(directory, named)
         experiment = Experiment.model_validate({k: v for k, v in record["experiment"].items() if k != "name"})
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
         raise RunDirectoryError(
@@ -123,18 +124,14 @@ def restore(policy: Policy[Any], directory: Path) -> Mapping[str, Any] | None:
     return None
 
 
-def _read_record(directory: Path) -> dict[str, Any]:
-    path = directory / "run.json"
-    if not path.is_file():
-        what = "holds no run.json, so it is no run directory" if directory.is_dir() else "is no directory"
-        raise RunDirectoryError(f"{directory} {what}. Name the directory that `crl run` printed as 'run directory'.")
+def _policy(directory: Path, named: Mapping[str, str]) -> Registered[PolicySpec]:
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{path} cannot be read: {error}") from error
-    if not isinstance(record, dict):
-        raise RunDirectoryError(f"{path} is not the record of a run")
-    return record
+        return registry().policy(f"{named['distribution']}/{named['name']}")
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"{directory} was begun with policy '{named['name']}' of {named['distribution']} {named['version']}, which "
+            f"is not installed: pip install {named['distribution']}=={named['version']}. {error}"
+        ) from error
 
 
 def _changes(record: Mapping[str, Any], plan: RunPlan) -> list[str]:

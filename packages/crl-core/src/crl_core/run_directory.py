@@ -124,6 +124,10 @@ class Status:
         if time.monotonic() - self._written >= _HEARTBEAT_SECONDS:
             self._write("running", "", **progress())
 
+    def tell(self, progress: Mapping[str, Any]) -> None:
+        """Say at once where the run stands."""
+        self._write("running", "", **progress)
+
     def end(self, state: State, reason: str, progress: Mapping[str, Any]) -> None:
         """Say how the run ended."""
         self._write(state, reason, **progress)

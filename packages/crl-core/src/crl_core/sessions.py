@@ -20,7 +20,7 @@ import psutil
 
 from crl_core.errors import RunDirectoryError
 
-__all__ = ["STALE_SECONDS", "begin_session", "heartbeat_age", "is_live", "read_status", "this_process"]
+__all__ = ["STALE_SECONDS", "begin_session", "heartbeat_age", "is_live", "read_record", "read_status", "this_process"]
 
 STALE_SECONDS = 120.0  # signs of life come every ten seconds, but making 64 environments gives none for a while
 
@@ -28,6 +28,25 @@ STALE_SECONDS = 120.0  # signs of life come every ten seconds, but making 64 env
 def this_process() -> dict[str, Any]:
     """Return what tells this process from every other: host, process id and when it was started."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "process_started": psutil.Process().create_time()}
+
+
+def read_record(directory: Path) -> dict[str, Any]:
+    """Return a run's run.json.
+
+    Raises:
+        RunDirectoryError: there is none, or it cannot be read.
+    """
+    path = directory / "run.json"
+    if not path.is_file():
+        what = "holds no run.json, so it is no run directory" if directory.is_dir() else "is no directory"
+        raise RunDirectoryError(f"{directory} {what}. Name the directory that `crl run` printed as 'run directory'.")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path} cannot be read: {error}") from error
+    if not isinstance(record, dict):
+        raise RunDirectoryError(f"{path} is not the record of a run")
+    return record
 
 
 def read_status(directory: Path) -> dict[str, Any] | None:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from gymnasium.vector import VectorEnv, VectorWrapper
 from pydantic import BaseModel, ConfigDict, Field
 
+from crl_core.plugins import origin
+
 __all__ = ["SeededReset", "Task", "Vectorization"]
 
 Vectorization = Literal["native", "in_process", "processes"]
@@ -45,6 +47,10 @@ class Task(BaseModel, ABC):
     @abstractmethod
     def action_space(self) -> gymnasium.Space[Any]:
         """The space of one environment's actions, known without running an episode."""
+
+    def made_by(self) -> str:
+        """Return whose environments these are, for messages: by default the task's class and its distribution."""
+        return origin(type(self))
 
     @abstractmethod
     def make_envs(self, num_envs: int, *, seeds: npt.NDArray[np.int32], evaluation: bool) -> VectorEnv[Any, Any, Any]:

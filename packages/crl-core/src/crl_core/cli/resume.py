@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from crl_core.sessions import read_record, read_status
+
 __all__ = ["resume"]
 
 _log = logging.getLogger(__name__)
@@ -17,21 +19,22 @@ _log = logging.getLogger(__name__)
 @click.option("--device", help="Where the network lives from now on, instead of where the run was begun.")
 def resume(run: Path, device: str | None) -> int:
     """Go on with the run in the directory RUN, from its newest checkpoint."""
+    read_record(run)
+    status = read_status(run)
+    if status is not None and status.get("state") == "finished":
+        click.echo(f"{run} is finished; there is nothing to go on with")
+        return 0
+    # Everything below imports torch.
     from rich.console import Console
 
     from crl_core.launch import launch
     from crl_core.logs import RunLog
     from crl_core.resume import read_run
-    from crl_core.sessions import read_status
     from crl_core.stopping import Interrupted
 
     console = Console()
     with RunLog(console) as log:
         recorded = read_run(run, device=device)
-        status = read_status(run)
-        if status is not None and status.get("state") == "finished":
-            click.echo(f"{run} is finished; there is nothing to go on with")
-            return 0
         for change in recorded.changes:
             _log.warning("since the run was begun, %s", change)
         try:

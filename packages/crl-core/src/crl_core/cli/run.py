@@ -91,6 +91,9 @@ def _run_queue(
 ) -> int:
     queue = Queue(config_file, flags)
     chosen = queue.entry(resume_id) if resume_id is not None else None
+    if chosen is None and not (retry_failed or dry_run) and not any(queue.unclaimed()):
+        click.echo(f"{config_file}: every run of it has been started; they are in {queue.directory}")
+        return 0
     from rich.console import Console
 
     from crl_core.logs import RunLog

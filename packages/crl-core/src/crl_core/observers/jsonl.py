@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -64,8 +65,9 @@ class JsonlObserver(Observer):
 
     def close(self) -> None:
         """Close both files."""
-        self._metrics.close()
-        self._timing.close()
+        with contextlib.ExitStack() as both:  # the second too, where the disk has no room for the rest of the first
+            both.callback(self._metrics.close)
+            both.callback(self._timing.close)
 
 
 def _write(file: TextIO, at: Moment, values: Mapping[str, float]) -> None:

@@ -5,8 +5,6 @@ Letters in shapes: N environments.
 
 from __future__ import annotations
 
-import contextlib
-import importlib.metadata
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -18,10 +16,11 @@ from gymnasium.spaces import Discrete
 from torch import Tensor
 
 from crl_core.errors import EnvironmentFailure, PluginError
+from crl_core.plugins import origin
 from crl_core.policy import Policy, TimestepData
 from crl_core.task import Task
 
-__all__ = ["StepChecks", "origin"]
+__all__ = ["StepChecks"]
 
 Array = npt.NDArray[Any]
 
@@ -43,9 +42,10 @@ class StepChecks:
         steps: steps begun in each environment; messages name it.
     """
 
-    def __init__(self, policy: Policy[Any], task: Task, num_envs: int) -> None:
-        """Make checks for `num_envs` environments."""
+    def __init__(self, policy: Policy[Any], task: Task, num_envs: int, *, eval_mode: bool) -> None:
+        """Make checks for `num_envs` environments, those of an evaluation or of training."""
         self.steps = 0
+        self._where = "evaluation step" if eval_mode else "step"
         self._policy = policy
         self._task = task
         self._num_envs = num_envs
@@ -120,25 +120,21 @@ class StepChecks:
 
     def raised(self, where: str, error: Exception) -> EnvironmentFailure:
         """Return the failure of environments that raised."""
-        return self._failure(f"an environment raised in {where}(): {type(error).__name__}: {error}")
+        return self._failure(
+            f"an environment raised in {where}(): {type(error).__name__}: {error}. log.txt has the traceback"
+        )
 
     def _failure(self, what: str) -> EnvironmentFailure:
-        return EnvironmentFailure(f"task '{self._task.id}' ({origin(type(self._task))}), step {self.steps}: {what}")
+        return EnvironmentFailure(
+            f"task '{self._task.id}' ({self._task.made_by()}), {self._where} {self.steps}: {what}"
+        )
 
     def fault(self, what: str) -> PluginError:
         """Return a fault of the policy, which names it, its package, the task and the step."""
         return PluginError(
-            f"task '{self._task.id}', step {self.steps}: compute_action of {origin(type(self._policy))} {what}. "
-            "Update that package, or report this to its authors."
+            f"task '{self._task.id}', {self._where} {self.steps}: compute_action of {origin(type(self._policy))} "
+            f"{what}. Update that package, or report this to its authors."
         )
-
-
-def origin(kind: type) -> str:
-    """Return a class's name and the distribution it comes from, or else the module."""
-    package = kind.__module__.partition(".")[0]
-    with contextlib.suppress(Exception):  # another distribution's unreadable files must not hide what is being told
-        package = importlib.metadata.packages_distributions().get(package, [package])[0]
-    return f"{kind.__name__} of {package}"
 
 
 def _inside(space: Any) -> Callable[[Array], bool]:

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from crl_core.errors import PluginError
+from crl_core.plugins import origin
 from crl_core.policy import Policy
 from crl_core.rollout import Rollout
 from crl_core.runners.base import CollectedData, EnvironmentRunner
-from crl_core.runners.checks import origin
 from crl_core.runners.processes import WorkerProcesses
 from crl_core.runners.worker import Assignment
 from crl_core.seeding import child_sequences, torch_seed

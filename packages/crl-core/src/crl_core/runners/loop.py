@@ -66,7 +66,7 @@ class EnvironmentLoop:
         self._policy = policy
         self._task = task
         self._eval_mode = eval_mode
-        self._checks = StepChecks(policy, task, num_envs)
+        self._checks = StepChecks(policy, task, num_envs, eval_mode=eval_mode)
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, np.int64)
         self._games = np.zeros(num_envs, np.int64)  # games over

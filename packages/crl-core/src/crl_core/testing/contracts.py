@@ -45,7 +45,7 @@ def check_timestep_data(data: object, policy: Policy[Any], task: Task, num_envs:
         CheckFailure: a field is no tensor that a runner can stack over time.
         PluginError: it is no `TimestepData`, or its actions lie outside the task's action space.
     """
-    StepChecks(policy, task, num_envs).actions(data)
+    StepChecks(policy, task, num_envs, eval_mode=False).actions(data)
     assert isinstance(data, TimestepData)
     for name, value in data.extras().items():
         fail_if(not isinstance(value, Tensor), f"compute_action: {name} is a {type(value).__name__}, not a tensor")
