@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -146,15 +145,6 @@ def test_a_fault_is_told_and_the_run_goes_on_once_it_is_mended(
     assert_goes_on(start, directory)
 
 
-def test_a_full_disk_ends_the_run(faults: None, start: Start, tmp_path: Path) -> None:
-    directory = tmp_path / "run"
-    process = started(start, directory, *FAULTY)
-    full = (directory / "metrics.jsonl").stat().st_size + 100  # in the midst of a row, most likely
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (full, full))
-    assert_one_message(process, "cannot be written", "File too large")
-    assert_goes_on(start, directory)
-
-
 def test_a_checkpoint_directory_that_cannot_be_written_ends_the_run(faults: None, start: Start, tmp_path: Path) -> None:
     directory = tmp_path / "run"
     process = started(start, directory, *FAULTY)
@@ -164,15 +154,6 @@ def test_a_checkpoint_directory_that_cannot_be_written_ends_the_run(faults: None
     (directory / "checkpoints").unlink()
     (directory / "kept").rename(directory / "checkpoints")
     assert_goes_on(start, directory)
-
-
-@pytest.mark.xfail(strict=True, reason="TensorBoard's thread prints a traceback beside the message")
-def test_a_deleted_run_directory_ends_the_run(faults: None, start: Start, tmp_path: Path) -> None:
-    directory = tmp_path / "run"
-    process = started(start, directory, *FAULTY)
-    directory.rename(tmp_path / "deleted")  # at once, as no rmtree is
-    assert_one_message(process, "run", "cannot be written")
-    assert not directory.exists()
 
 
 def test_a_live_run_is_not_resumed(crl: Crl, faults: None, start: Start, tmp_path: Path) -> None:
