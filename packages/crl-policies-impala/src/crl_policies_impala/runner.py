@@ -110,7 +110,10 @@ class PipelinedRunner(BatchRunner):
         """
         if self.eval_mode:
             return super().collect_data()
-        self._publish()
+        if self._lock_step:  # nothing acts while the policy learns, so its own network serves
+            self._published = _Published(self._published.version + 1, self.policy.network)
+        else:
+            self._publish()
         started = time.perf_counter()
         episodes: list[Episode] = []
         while sum(rollout.num_columns for rollout in self._waiting) < self._batch_size:
@@ -156,7 +159,7 @@ class PipelinedRunner(BatchRunner):
         """Give collectors the newest weights: a fresh copy, since a network in use must never be written to."""
         network = copy.deepcopy(self.policy.network).eval().requires_grad_(False)
         self._published = _Published(self._published.version + 1, network)
-        if self._published.version == 0 and not self._lock_step:
+        if self._published.version == 0:
             for thread in self._threads:
                 thread.start()
 
