@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from crl_core.errors import ConfigError, ExperimentError, RunDirectoryError
+from crl_core.errors import ConfigError, DeviceError, ExperimentError, RunDirectoryError
 from crl_core.queue import Queue
 from crl_core.queue_runs import begin_or_go_on, plan_entry, run_entries, run_entry
+from crl_core.run_directory import Status
 from crl_core.sessions import this_process
 
 RUN = {"policy": "random", "experiment": "tutorial"}
@@ -33,6 +34,7 @@ def test_runs_lie_in_a_folder_named_after_the_file(tmp_path: Path) -> None:
     assert plan.record()["queue"] == {
         "config_file": str(tmp_path / "study.json"),
         "entry": "1:4",
+        "written": {**RUN, "seed": 4},
         "overrides": {"cycle_count": "2"},
     }
     assert not (tmp_path / "out").exists()
@@ -79,6 +81,7 @@ def test_how_entries_stand(tmp_path: Path) -> None:
         directory = queue.directory / str(index)
         directory.mkdir(parents=True)
         (directory / "status.json").write_text(json.dumps(status))
+        (directory / "run.json").write_text("{}")
     (queue.directory / "4").mkdir()
     returns = [{"name": "eval_reward/1", "value": value} for value in (1.0, 2.5)]
     (queue.directory / "0" / "metrics.jsonl").write_text("half a row}\n" + "\n".join(map(json.dumps, returns)) + "\n")
@@ -106,12 +109,13 @@ def test_all_entries_run_and_a_failed_one_stops_no_other(tmp_path: Path) -> None
     queue = make_queue(tmp_path, tiny, {**tiny, "experiment": "gym:CartPole-v1"}, tiny)
     (queue.directory / "1").mkdir(parents=True)
     (queue.directory / "1" / "status.json").write_text('{"state": "failed", "reason": "once"}')
+    (queue.directory / "1" / "run.json").write_text("{}")
     console = Console(file=io.StringIO(), width=200)
     assert run_entries(queue, console, run_all=False, retry_failed=False) == 0
     assert [queue.standing(entry).state for entry in queue.entries] == ["finished", "failed", "waiting"]
     assert run_entries(queue, console, run_all=True, retry_failed=False) == 0
     assert [queue.standing(entry).state for entry in queue.entries] == ["finished", "failed", "finished"]
-    assert run_entries(queue, console, run_all=True, retry_failed=True) == 1  # there is no run.json to go on from
+    assert run_entries(queue, console, run_all=True, retry_failed=True) == 1  # its run.json says nothing
     assert run_entries(queue, console, run_all=False, retry_failed=False) == 0
     assert isinstance(console.file, io.StringIO)
     assert "Error: entry 1: " in console.file.getvalue()
@@ -129,7 +133,9 @@ def test_an_entry_that_is_gone_on_with_keeps_its_settings_and_tells_what_differs
     changed = make_queue(tmp_path, {**tiny, "num_timesteps": 30})
     begin_or_go_on(changed, changed.entries[0], console)
     assert isinstance(console.file, io.StringIO)
-    assert "num_timesteps was changed to 30 in the config file; the run goes on with 20" in console.file.getvalue()
+    told = "num_timesteps was changed in the config file: it is 30, and the run goes on with 20"
+    assert told in console.file.getvalue()
+    assert changed.changes(changed.entries[0]) == [told]
     assert changed.standing(changed.entries[0]).state == "finished"
     begin_or_go_on(changed, changed.entries[0], console)
     assert "there is nothing to go on with" in console.file.getvalue()
@@ -149,6 +155,71 @@ def test_an_entry_that_another_process_took_meanwhile_is_left_to_it(tmp_path: Pa
     (directory / "run.json").write_text("{}")
     assert not run_entry(queue, entry, Console(file=io.StringIO()))
     assert [path.name for path in directory.iterdir()] == ["run.json"]
+
+
+def test_flags_that_differ_from_those_an_entry_was_begun_with_are_told(tmp_path: Path) -> None:
+    tiny = {**RUN, "no_initial_eval": True, "continual_eval_num_returns": 1}
+    queue = make_queue(tmp_path, tiny, num_timesteps="20")
+    (entry,) = queue.entries
+    assert run_entry(queue, entry, Console(file=io.StringIO()))
+    assert make_queue(tmp_path, tiny).changes(entry) == []
+    assert queue.changes(entry) == []
+    assert make_queue(tmp_path, tiny, num_timesteps="30", comment="more").changes(entry) == [
+        "num_timesteps was changed on the command line: it is '30', and the run goes on with '20'",
+        "comment was changed on the command line: it is 'more', and the run goes on with not set",
+    ]
+
+
+def abandoned(queue: Queue) -> Path:
+    """Leave an entry as a process does that is killed while it prepares the run."""
+    directory = queue.run_directory(queue.entries[0])
+    (directory / "sessions" / "0").mkdir(parents=True)
+    Status(directory, session=0)
+    status = json.loads((directory / "status.json").read_text())
+    assert queue.standing(queue.entries[0]).state == "claimed"
+    (directory / "status.json").write_text(json.dumps({**status, "pid": 2**22 + 1}))  # no process has such a number
+    return directory
+
+
+def test_a_claim_whose_process_was_killed_is_stale_and_can_be_taken_over(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, {**RUN, "num_timesteps": 20, "no_initial_eval": True, "continual_eval_num_returns": 1})
+    directory = abandoned(queue)
+    assert queue.standing(queue.entries[0]).state == "stale"
+    assert not run_entry(queue, queue.entries[0], Console(file=io.StringIO()))  # never silently
+    begin_or_go_on(queue, queue.entries[0], Console(file=io.StringIO()))
+    assert queue.standing(queue.entries[0]).state == "finished"
+    assert sorted(path.name for path in (directory / "sessions").iterdir()) == ["0", "1"]
+
+
+def test_a_claim_that_is_taken_over_in_vain_is_given_back(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, {**RUN, "device": "cuda:7"})
+    abandoned(queue)
+    with pytest.raises(DeviceError):
+        begin_or_go_on(queue, queue.entries[0], Console(file=io.StringIO()))
+    assert queue.standing(queue.entries[0]).state == "waiting"
+
+
+def test_a_claim_of_a_moment_ago_is_left_to_its_process(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, RUN)
+    directory = queue.run_directory(queue.entries[0])
+    directory.mkdir(parents=True)
+    with pytest.raises(RunDirectoryError, match="was claimed a moment ago"):
+        begin_or_go_on(queue, queue.entries[0], Console(file=io.StringIO()))
+    assert list(directory.iterdir()) == []
+    os.utime(directory, (1, 1))
+    assert queue.standing(queue.entries[0]).state == "stale"
+
+
+def test_a_folder_of_another_file_of_that_name_is_refused(tmp_path: Path) -> None:
+    queue = make_queue(tmp_path, {**RUN, "num_timesteps": 20, "no_initial_eval": True, "continual_eval_num_returns": 1})
+    assert run_entry(queue, queue.entries[0], Console(file=io.StringIO()))
+    moved = tmp_path / "elsewhere" / "study.json"
+    moved.parent.mkdir()
+    moved.write_text((tmp_path / "study.json").read_text())
+    with pytest.raises(ConfigError, match=r"holds the runs of another config file of that name, .*/study\.json"):
+        Queue(moved, {"output_dir": str(tmp_path / "out")})
+    (tmp_path / "study.json").unlink()
+    assert Queue(moved, {"output_dir": str(tmp_path / "out")}).standing(queue.entries[0]).state == "finished"
 
 
 def test_a_run_whose_status_is_gone_can_be_gone_on_with(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -14,10 +15,12 @@ from crl_core.errors import RunDirectoryError
 from crl_core.run_directory import (
     Status,
     check_run_directory,
-    create_run_directory,
     default_run_directory,
     environment_record,
+    make_run_directory,
+    write_record,
 )
+from crl_core.sessions import begin_session
 
 
 def snapshot(directory: Path) -> dict[str, str | None]:
@@ -25,6 +28,11 @@ def snapshot(directory: Path) -> dict[str, str | None]:
         str(path.relative_to(directory)): path.read_text() if path.is_file() else None
         for path in sorted(directory.rglob("*"))
     }
+
+
+def create_run_directory(directory: Path, record: dict[str, Any]) -> None:
+    make_run_directory(directory)
+    write_record(directory, record)
 
 
 def test_a_new_one_holds_the_record_and_room_for_checkpoints(tmp_path: Path) -> None:
@@ -90,12 +98,38 @@ def test_a_parent_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_runs_that_start_at_once_do_not_share_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "check_run_directory", lambda directory: None)  # both looked before either made it
-    create_run_directory(tmp_path / "run", {"seed": 1})
-    with pytest.raises(RunDirectoryError, match="exists"):
-        create_run_directory(tmp_path / "run", {"seed": 2})
-    assert json.loads((tmp_path / "run" / "run.json").read_text()) == {"seed": 1}
+def test_two_runs_that_start_at_once_do_not_share_one(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    for _ in range(2):  # both looked before either began
+        make_run_directory(directory)
+    with begin_session(directory):
+        with pytest.raises(RunDirectoryError, match="begun or resumed by another process"), begin_session(directory):
+            pass
+        write_record(directory, {"seed": 1})
+    with pytest.raises(RunDirectoryError, match="holds another run already"):
+        make_run_directory(directory)
+
+
+def test_what_a_process_left_that_was_killed_before_it_began_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "sessions" / "0").mkdir(parents=True)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / ".run.json.unfinished").touch()
+    Status(tmp_path, session=0)
+    create_run_directory(tmp_path, {"seed": 3})
+    assert json.loads((tmp_path / "run.json").read_text()) == {"seed": 3}
+
+
+def test_a_record_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    make_run_directory(tmp_path / "run")
+    with begin_session(tmp_path / "run"):
+        Status(tmp_path / "run", session=0)
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(RunDirectoryError, match="cannot be written: .*No space left"):
+            write_record(tmp_path / "run", {})
+    assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_the_default_name_says_what_runs_and_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,11 +129,16 @@ def set_aside(path: Path) -> Path:
 def write_durably(path: Path, text: str) -> None:
     """Write a file so that it is, at any moment, either the old or the new one, and on the disk when this returns."""
     unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    try:
+        with unfinished.open("wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise
     _sync_directory(path.parent)
 
 

@@ -25,13 +25,13 @@ class Entry:
     Attributes:
         index: its place in the file, from 0.
         seed: which of the entry's `seeds` this run has; None where the entry has no such list.
-        settings: what the file says, with the flags given beside it in their place.
-        resolved: the same, validated.
+        written: what the file says of it, its own seed among it.
+        resolved: the same, with the flags given beside the file in their place, validated.
     """
 
     index: int
     seed: int | None
-    settings: Mapping[str, Any]
+    written: Mapping[str, Any]
     resolved: ResolvedSettings
 
     @property
@@ -100,20 +100,20 @@ def _with_plain_names(path: Path, index: int, entry: Mapping[str, Any]) -> dict[
     return plain
 
 
-def _entries(index: int, settings: Mapping[str, Any], flags: Mapping[str, Any], source: str) -> list[Entry]:
+def _entries(index: int, written: Mapping[str, Any], flags: Mapping[str, Any], source: str) -> list[Entry]:
     """Return the runs of one entry: one, or one for each of its seeds."""
-    settings = {**settings, **{setting_name(name): value for name, value in flags.items()}}
-    if "output_dir" in settings:
+    flags = {setting_name(name): value for name, value in flags.items()}
+    if "output_dir" in {**written, **flags}:
         raise ConfigError("output_dir: runs of a config file go to a folder named after it; remove it from the entry")
-    if _SEEDS not in settings:
-        return [Entry(index, None, settings, resolve(settings, source=source))]
-    seeds = settings.pop(_SEEDS)
-    if "seed" in settings:
+    if _SEEDS not in written:
+        return [Entry(index, None, written, resolve({**written, **flags}, source=source))]
+    if "seed" in {**written, **flags}:
         raise ConfigError("it has seeds, a list, and a seed was given too; keep one of them")
+    rest = {name: value for name, value in written.items() if name != _SEEDS}
     return [
-        Entry(index, seed, each, resolve(each, source=source))
-        for seed in _checked_seeds(seeds)
-        for each in [{**settings, "seed": seed}]
+        Entry(index, seed, each, resolve({**each, **flags}, source=source))
+        for seed in _checked_seeds(written[_SEEDS])
+        for each in [{**rest, "seed": seed}]
     ]
 
 

@@ -21,7 +21,7 @@ from crl_core.observers.tensorboard import TensorBoardObserver
 from crl_core.plan import RunPlan
 from crl_core.resume import restore
 from crl_core.run import Run
-from crl_core.run_directory import State, Status, create_run_directory
+from crl_core.run_directory import State, Status, make_run_directory, write_record
 from crl_core.sessions import begin_session
 from crl_core.stopping import Interrupted, StopRequest
 
@@ -30,7 +30,7 @@ __all__ = ["launch"]
 _log = logging.getLogger(__name__)
 
 
-def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False) -> None:
+def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False, session: int | None = None) -> None:
     """Run a plan.
 
     Args:
@@ -38,6 +38,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
         console: where progress is shown.
         log: what log.txt is added to.
         resume: whether to go on with the run in the plan's directory, from its newest checkpoint.
+        session: of a new run, its session, where that was begun already.
 
     Raises:
         Interrupted: the user asked the run to end; it was saved.
@@ -45,11 +46,15 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
     """
     policy = plan.make_policy()
     with StopRequest() as stop:
-        if not resume:
-            create_run_directory(plan.directory, plan.record())
-        with begin_session(plan.directory) as session:
+        with contextlib.ExitStack() as stack:
+            if session is None:
+                if not resume:
+                    make_run_directory(plan.directory)
+                session = stack.enter_context(begin_session(plan.directory))
             state = restore(policy, plan.directory) if resume else None
             status = Status(plan.directory, session=session)
+            if not resume:
+                write_record(plan.directory, plan.record())
         log.write_to(plan.directory / "log.txt")
         _log.info("run directory: %s", plan.directory)
         _log.info("device: %s, torch threads: %d, seed: %d", plan.device, limit_threads(), plan.config.seed)
@@ -92,5 +97,5 @@ def _logs(plan: RunPlan, state: Mapping[str, Any] | None, *, resume: bool) -> li
     step = state["schedule"]["total_steps"] if state is not None else -1
     return [
         JsonlObserver(plan.directory, cut_to=lengths),
-        TensorBoardObserver(plan.directory, purge_after=step),
+        TensorBoardObserver(plan.directory, cut_to=lengths, purge_after=step),
     ]

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 from crl_core.config_file import Entry, read_config_file
 from crl_core.errors import ConfigError, RunDirectoryError
-from crl_core.sessions import heartbeat_age, is_live, read_status
+from crl_core.sessions import STALE_SECONDS, heartbeat_age, is_live, read_record, read_status, seconds_since_change
 
 __all__ = ["EntryState", "Queue", "Standing"]
 
@@ -29,7 +29,7 @@ class Standing:
     """How an entry stands.
 
     Attributes:
-        state: `waiting` for a process to claim it; `claimed`, and nothing was begun in its folder yet; `running`;
+        state: `waiting` for a process to claim it; `claimed` by one that has not begun its run yet; `running`;
             `stale`, its process being gone or silent, or its status unreadable; or how it ended.
         reason: why it ended.
         total_steps: the steps it has done.
@@ -65,13 +65,14 @@ class Queue:
             flags: settings that go before those of every entry, by name; `output_dir` is the parent of the folder.
 
         Raises:
-            ConfigError: the file, or any entry in it, is not good.
+            ConfigError: the file, or any entry in it, is not good, or its folder is that of another file.
         """
         self.path = path
         self.flags = {name: value for name, value in flags.items() if name != "output_dir"}
         self.output_dir = Path(flags.get("output_dir") or "runs")
         self.directory = self.output_dir / path.stem
         self.entries = read_config_file(path, self.flags)
+        self._refuse_folder_of_another_file()
 
     def run_directory(self, entry: Entry) -> Path:
         """Return where an entry runs."""
@@ -97,11 +98,15 @@ class Queue:
                 yield entry
 
     @contextlib.contextmanager
-    def claim(self, entry: Entry) -> Iterator[bool]:
+    def claim(self, entry: Entry, *, abandoned: bool = False) -> Iterator[bool]:
         """Make an entry's folder; tell whether this process did, rather than another.
 
         A folder in which no run was begun when the context ends, because the run turned out to be impossible, is
         removed again.
+
+        Args:
+            entry: the entry.
+            abandoned: whether its folder may be there, as a process that was killed before it began the run left it.
 
         Raises:
             RunDirectoryError: it cannot be made.
@@ -109,7 +114,7 @@ class Queue:
         directory = self.run_directory(entry)
         try:
             directory.parent.mkdir(parents=True, exist_ok=True)
-            directory.mkdir()
+            directory.mkdir(exist_ok=abandoned)
         except FileExistsError:
             yield False
             return
@@ -121,6 +126,29 @@ class Queue:
             with contextlib.suppress(OSError):  # it is not empty: the run was begun
                 directory.rmdir()
 
+    def _refuse_folder_of_another_file(self) -> None:
+        """Raise where the runs in the folder are those of another file of the same name, which is still there."""
+        begun = (self.run_directory(entry) for entry in self.entries if _is_begun(self.run_directory(entry)))
+        first = next(begun, None)
+        if first is None:
+            return
+        named = Path(_origin(first).get("config_file", self.path))
+        if named.is_file() and not named.samefile(self.path):
+            raise ConfigError(
+                f"{self.path}: {self.directory} holds the runs of another config file of that name, {named}. Rename "
+                "this one, or send its runs elsewhere with --output-dir."
+            )
+
+    def changes(self, entry: Entry) -> list[str]:
+        """Return what an entry was begun with and now is otherwise, one line each: what it was begun with counts.
+
+        That is what the file says of it, and flags where any are given now.
+        """
+        origin = _origin(self.run_directory(entry))
+        written = _differences(origin.get("written", entry.written), entry.written, "in the config file")
+        flags = _differences(origin.get("overrides", {}), self.flags, "on the command line")
+        return written + (flags if self.flags else [])
+
     def standing(self, entry: Entry) -> Standing:
         """Return how an entry stands."""
         directory = self.run_directory(entry)
@@ -128,7 +156,7 @@ class Queue:
             return Standing("waiting")
         status = read_status(directory)
         if status is None:
-            return Standing("stale" if (directory / "run.json").exists() else "claimed")
+            return Standing("claimed" if _claimed_just_now(directory) else "stale")
         return Standing(
             state=_state(directory, status),
             reason=str(status.get("reason", "")),
@@ -143,7 +171,39 @@ def _state(directory: Path, status: Mapping[str, Any]) -> EntryState:
     state = status.get("state")
     if state in {"interrupted", "failed", "finished"}:
         return cast("EntryState", state)
-    return "running" if is_live(directory, status) else "stale"
+    if not is_live(directory, status):
+        return "stale"
+    return "running" if _is_begun(directory) else "claimed"
+
+
+def _origin(directory: Path) -> Mapping[str, Any]:
+    """Return what a run's record says of the config file that it was begun from; nothing where it says nothing."""
+    try:
+        origin = read_record(directory).get("queue")
+    except RunDirectoryError:  # who goes on with that run is told
+        return {}
+    return origin if isinstance(origin, dict) else {}
+
+
+def _differences(begun: Mapping[str, Any], now: Mapping[str, Any], where: str) -> list[str]:
+    def told(settings: Mapping[str, Any], name: str) -> str:
+        return repr(settings[name]) if name in settings else "not set"
+
+    return [
+        f"{name} was changed {where}: it is {told(now, name)}, and the run goes on with {told(begun, name)}"
+        for name in {**begun, **now}
+        if (name in begun, begun.get(name)) != (name in now, now.get(name))
+    ]
+
+
+def _is_begun(directory: Path) -> bool:
+    return (directory / "run.json").exists()
+
+
+def _claimed_just_now(directory: Path) -> bool:
+    """Tell whether a folder without a status may be one that a process has just made."""
+    age = seconds_since_change(directory)
+    return not _is_begun(directory) and age is not None and age < STALE_SECONDS
 
 
 def _latest_returns(path: Path) -> dict[int, float]:

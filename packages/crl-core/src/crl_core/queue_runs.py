@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 from rich.console import Console
 
@@ -15,7 +14,9 @@ from crl_core.launch import launch
 from crl_core.logs import RunLog
 from crl_core.plan import RunPlan, plan_run
 from crl_core.queue import EntryState, Queue
-from crl_core.resume import RecordedRun, read_run
+from crl_core.resume import read_run
+from crl_core.run_directory import Status
+from crl_core.sessions import STALE_SECONDS, begin_session
 
 __all__ = ["begin_or_go_on", "check_experiments", "go_on", "plan_entry", "run_entries", "run_entry"]
 
@@ -47,21 +48,36 @@ def plan_entry(queue: Queue, entry: Entry) -> RunPlan:
     for warning in entry.resolved.warnings:
         _log.warning(warning)
     config = entry.resolved.run.model_copy(update={"output_dir": str(queue.run_directory(entry))})
-    origin = {"config_file": str(queue.path), "entry": entry.label, "overrides": dict(queue.flags)}
+    origin = {
+        "config_file": str(queue.path.absolute()),
+        "entry": entry.label,
+        "written": dict(entry.written),
+        "overrides": dict(queue.flags),
+    }
     return plan_run(config, entry.resolved.policy, queue=origin)
 
 
-def run_entry(queue: Queue, entry: Entry, console: Console) -> bool:
+def run_entry(queue: Queue, entry: Entry, console: Console, *, abandoned: bool = False) -> bool:
     """Claim an entry and run it; tell whether it was still to be had.
+
+    Args:
+        queue: the queue.
+        entry: its entry.
+        console: where progress is shown.
+        abandoned: see `Queue.claim`.
 
     Raises:
         Interrupted: the user asked the run to end.
         CrlError: the run could not be begun, or could not go on.
     """
-    with RunLog(console) as log, queue.claim(entry) as claimed:
-        if claimed:  # before the plan is made, which takes seconds in which another process could take it
+    directory = queue.run_directory(entry)
+    # Claimed before the plan is made, which takes seconds in which another process could take it.
+    with RunLog(console) as log, queue.claim(entry, abandoned=abandoned) as claimed:
+        if claimed:
             _log.info("entry %s of %s", entry.label, queue.path)
-            launch(plan_entry(queue, entry), console, log)
+            with begin_session(directory) as session:
+                Status(directory, session=session)  # from now on everybody sees whose it is
+                launch(plan_entry(queue, entry), console, log, session=session)
         return claimed
 
 
@@ -133,27 +149,14 @@ def go_on(queue: Queue, entry: Entry, console: Console) -> bool:
         return False
     if standing.state == "claimed":
         raise RunDirectoryError(
-            f"{directory} was claimed, and no run was begun in it. If no process is about to, remove that "
-            "directory and start the entry again."
+            f"{directory} was claimed a moment ago by a process that is about to begin its run. If that one is gone, "
+            f"try again in {STALE_SECONDS:.0f} s."
         )
+    if not (directory / "run.json").exists():
+        return run_entry(queue, entry, console, abandoned=True)
     with RunLog(console) as log:
         recorded = read_run(directory)
-        for change in (*recorded.changes, *_changed_settings(entry, recorded)):
+        for change in (*recorded.changes, *queue.changes(entry)):
             _log.warning("since the run was begun, %s", change)
         launch(recorded.plan, console, log, resume=True)
     return True
-
-
-def _changed_settings(entry: Entry, recorded: RecordedRun) -> list[str]:
-    """Return in which settings a config file differs from what its entry was begun with, which is what counts."""
-
-    def settings(run: Any, policy: Any) -> dict[str, Any]:
-        return {**run.model_dump(exclude={"output_dir"}), **policy.model_dump()}
-
-    begun = settings(recorded.plan.config, recorded.plan.policy_config)
-    now = settings(entry.resolved.run, entry.resolved.policy)
-    return [
-        f"{name} was changed to {now.get(name)!r} in the config file; the run goes on with {begun.get(name)!r}"
-        for name in {**begun, **now}
-        if begun.get(name) != now.get(name)
-    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -24,9 +25,10 @@ __all__ = [
     "State",
     "Status",
     "check_run_directory",
-    "create_run_directory",
     "default_run_directory",
     "environment_record",
+    "make_run_directory",
+    "write_record",
 ]
 
 State = Literal["running", "finished", "failed", "interrupted"]
@@ -57,7 +59,7 @@ def _check(directory: Path) -> None:
         raise RunDirectoryError(
             f"--output-dir: {directory} holds another run already. Choose another directory; nothing was changed."
         )
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    if directory.exists() and not (directory.is_dir() and all(_is_of_a_claim(each) for each in directory.iterdir())):
         raise RunDirectoryError(
             f"--output-dir: {directory} exists and is not an empty directory. Choose another; nothing was changed."
         )
@@ -66,8 +68,13 @@ def _check(directory: Path) -> None:
         raise RunDirectoryError(f"--output-dir: {directory} cannot be made, because {parent} cannot be written to.")
 
 
-def create_run_directory(directory: Path, record: Mapping[str, Any]) -> None:
-    """Make a run directory and write run.json.
+def _is_of_a_claim(path: Path) -> bool:
+    """Tell whether a session leaves this before there is a run.json. Who owns the directory is for sessions to say."""
+    return path.name in {"sessions", "status.json", "checkpoints"} or path.name.startswith((".now-", ".run.json."))
+
+
+def make_run_directory(directory: Path) -> None:
+    """Make a directory for a run that is to be begun in it.
 
     Raises:
         RunDirectoryError: it cannot be made, or something is there.
@@ -75,10 +82,24 @@ def create_run_directory(directory: Path, record: Mapping[str, Any]) -> None:
     check_run_directory(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "checkpoints").mkdir()  # fails for the second of two processes that both found it empty
-        write_durably(directory / "run.json", json.dumps(record, indent=1))
     except OSError as error:
         raise RunDirectoryError(f"--output-dir: {directory} cannot be made: {error}") from error
+
+
+def write_record(directory: Path, record: Mapping[str, Any]) -> None:
+    """Write run.json, and make room for checkpoints, in a directory whose first session is this process's.
+
+    Raises:
+        RunDirectoryError: it cannot be written, or holds something else.
+    """
+    check_run_directory(directory)
+    try:
+        (directory / "checkpoints").mkdir(exist_ok=True)
+        write_durably(directory / "run.json", json.dumps(record, indent=1))
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            (directory / "checkpoints").rmdir()
+        raise RunDirectoryError(f"--output-dir: {directory} cannot be written: {error}") from error
 
 
 def environment_record() -> dict[str, Any]:

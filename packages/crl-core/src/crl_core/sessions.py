@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,16 @@ import psutil
 
 from crl_core.errors import RunDirectoryError
 
-__all__ = ["STALE_SECONDS", "begin_session", "heartbeat_age", "is_live", "read_record", "read_status", "this_process"]
+__all__ = [
+    "STALE_SECONDS",
+    "begin_session",
+    "heartbeat_age",
+    "is_live",
+    "read_record",
+    "read_status",
+    "seconds_since_change",
+    "this_process",
+]
 
 STALE_SECONDS = 120.0  # signs of life come every ten seconds, but making 64 environments gives none for a while
 
@@ -60,7 +69,7 @@ def read_status(directory: Path) -> dict[str, Any] | None:
 
 def heartbeat_age(directory: Path) -> float | None:
     """Return the seconds since the last sign of life, by the clock of the file server; None where there is none."""
-    return _age(directory / "status.json")
+    return seconds_since_change(directory / "status.json")
 
 
 def is_live(directory: Path, status: Mapping[str, Any] | None) -> bool:
@@ -74,8 +83,11 @@ def is_live(directory: Path, status: Mapping[str, Any] | None) -> bool:
 
 
 @contextlib.contextmanager
-def begin_session(directory: Path) -> Any:
-    """Make the run's next session; yield its number. One that fails before it writes its status is taken back.
+def begin_session(directory: Path) -> Iterator[int]:
+    """Make the run's next session; yield its number.
+
+    One that has not written its status when the context ends is taken back, and so is all of a run's first session
+    that has not written run.json.
 
     Raises:
         RunDirectoryError: another process works on the run, or the directory cannot be written.
@@ -94,10 +106,20 @@ def begin_session(directory: Path) -> Any:
     try:
         yield number
     finally:
-        status = read_status(directory)
-        if status is None or status.get("session") != number:
-            with contextlib.suppress(OSError):
-                (sessions / str(number)).rmdir()
+        with contextlib.suppress(OSError):
+            _take_back(directory, number)
+
+
+def _take_back(directory: Path, number: int) -> None:
+    """Remove what a session leaves that came to nothing."""
+    sessions = directory / "sessions"
+    if not (directory / "run.json").exists():
+        (directory / "status.json").unlink(missing_ok=True)
+        for each in sessions.iterdir():  # earlier ones too: they were killed before they began a run
+            each.rmdir()
+        sessions.rmdir()
+    elif (read_status(directory) or {}).get("session") != number:
+        (sessions / str(number)).rmdir()
 
 
 def _refuse_if_live(directory: Path, last: int) -> None:
@@ -116,7 +138,7 @@ def _refuse_if_live(directory: Path, last: int) -> None:
             f"there. If none is, try again in {STALE_SECONDS - sign:.0f} s."
         )
     told = -1 if status is None else status.get("session", -1)
-    age = _age(directory / "sessions" / str(last))
+    age = seconds_since_change(directory / "sessions" / str(last))
     if last > told and age is not None and age < STALE_SECONDS:
         raise RunDirectoryError(
             f"{directory} was begun or resumed by another process {age:.0f} s ago, which has given no sign of life "
@@ -133,8 +155,8 @@ def _exists(status: Mapping[str, Any]) -> bool:
     return abs(started - float(status.get("process_started", started))) < 1
 
 
-def _age(path: Path) -> float | None:
-    """Return the seconds since a path was changed, both times as the file server tells them."""
+def seconds_since_change(path: Path) -> float | None:
+    """Return the seconds since a path was changed, by the clock of the file server; None where that cannot be told."""
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".now-") as now:
             return max(0.0, os.fstat(now.fileno()).st_mtime - path.stat().st_mtime)
