@@ -88,20 +88,31 @@ def test_tensorboard_has_the_same_figures_on_one_axis(tmp_path: Path) -> None:
     observer.metrics(Moment(10, 0, 0), {"eval_reward/1": 1.5})
     observer.metrics(Moment(20, 0, 1), {"eval_reward/1": 2.5})
     observer.timings(Moment(20, 0, 1), {"policy_lag": 3.0})
-    assert observer.flush() == {}
+    (length,) = observer.flush().values()
     observer.close()
+    assert length == next(tmp_path.iterdir()).stat().st_size
     assert scalars(tmp_path) == {"eval_reward/1": [(10, 1.5), (20, 2.5)], "timing/policy_lag": [(20, 3.0)]}
 
 
-def test_tensorboard_hides_what_was_logged_after_the_step_a_run_resumes_from(tmp_path: Path) -> None:
-    first = TensorBoardObserver(tmp_path)
+def test_tensorboard_forgets_what_was_logged_after_the_checkpoint_a_run_resumes_from(tmp_path: Path) -> None:
+    observer = TensorBoardObserver(tmp_path)
+    lengths = [observer.flush()]
     for step in (10, 20, 30):
-        first.metrics(Moment(step, 0, 0), {"loss": 1.0})
-    first.close()
-    second = TensorBoardObserver(tmp_path, purge_after=20)
-    second.metrics(Moment(25, 0, 0), {"loss": 2.0})
-    second.close()
-    assert scalars(tmp_path)["loss"] == [(10, 1.0), (20, 1.0), (25, 2.0)]
+        observer.metrics(Moment(step, 0, 0), {"loss": 1.0})
+        lengths.append(observer.flush())
+    observer.close()
+    for cut_to, step, expected in (
+        (lengths[2], 20, [(10, 1.0), (20, 1.0), (20, 2.0), (25, 2.0)]),  # after the checkpoint, at the same step
+        (lengths[1], 10, [(10, 1.0), (20, 2.0), (25, 2.0)]),  # nothing is left of the session before
+        ({}, -1, [(20, 2.0), (25, 2.0)]),
+    ):
+        again = TensorBoardObserver(tmp_path, cut_to=cut_to, purge_after=step)
+        again.metrics(Moment(20, 0, 0), {"loss": 2.0})
+        again.metrics(Moment(25, 0, 0), {"loss": 2.0})
+        files = again.flush()
+        again.close()
+        assert files == {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+        assert scalars(tmp_path)["loss"] == expected
 
 
 def plain(experiment: Experiment = EXPERIMENT) -> tuple[ProgressObserver, io.StringIO]:
