@@ -164,3 +164,18 @@ def test_a_closed_buffer_says_so(tmp_path: Path, make_unroll: Any) -> None:
     for call in calls:
         with pytest.raises(ReplayError, match="is closed"):
             call()
+
+
+def test_another_runs_store_is_refused(tmp_path: Path, make_unroll: Any) -> None:
+    with ReplayBuffer(tmp_path / "replay", capacity_unrolls=10, seed=0, owner="mine") as buffer:
+        buffer.add([make_unroll(number) for number in range(5)])
+        state = _saved(buffer.state_dict())
+    for owner, message in (("theirs", "belongs to run mine, and not to run theirs"), ("", "and not to no run")):
+        buffer = ReplayBuffer(tmp_path / "replay", capacity_unrolls=10, seed=0, owner=owner)
+        with pytest.raises(ReplayError, match=message):
+            buffer.load_state_dict(state)
+    with ReplayBuffer(tmp_path / "replay", capacity_unrolls=10, seed=0, owner="mine") as buffer:
+        buffer.load_state_dict(state)
+        assert len(buffer) == 5
+    with UnrollStore.open(tmp_path / "replay") as store:
+        assert len(store.numbers()) == 5

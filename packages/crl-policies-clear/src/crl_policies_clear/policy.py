@@ -46,6 +46,7 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
             _replay_directory(self.config, self.workspace),
             capacity_unrolls=max(1, self.config.replay_buffer_frames // self.config.unroll_length),
             seed=self.seed,
+            owner=self.workspace.run_id,
         )
 
     @classmethod

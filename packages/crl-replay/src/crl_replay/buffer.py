@@ -39,18 +39,20 @@ class ReplayBuffer:
     disk. One thread at a time may use it.
     """
 
-    def __init__(self, directory: str | os.PathLike[str], *, capacity_unrolls: int, seed: int) -> None:
+    def __init__(self, directory: str | os.PathLike[str], *, capacity_unrolls: int, seed: int, owner: str = "") -> None:
         """Describe a buffer.
 
         Args:
             directory: where its store is or will be, on a local disk.
             capacity_unrolls: how many unrolls it keeps.
             seed: of the reservoir's choices and of the sampling.
+            owner: the run whose buffer this is; another run's store is refused.
 
         Raises:
             ReplayError: the capacity is not positive.
         """
         self._directory = Path(directory)
+        self._owner = owner
         self._reservoir = Reservoir(capacity_unrolls, seed)
         self._retention = Retention()
         self._store: UnrollStore | None = None
@@ -128,7 +130,8 @@ class ReplayBuffer:
         """Go back to `state`: open its store and delete what was written after it. A failure closes the buffer.
 
         Raises:
-            ReplayError: the state is of another format or capacity, or the store is missing or lacks unrolls of it.
+            ReplayError: the state is of another format or capacity, or the store is missing, another run's, or lacks
+                unrolls of it.
         """
         self._check_open()
         if state["version"] != STATE_VERSION:
@@ -169,7 +172,7 @@ class ReplayBuffer:
         """Return the store, made with `schema` if there is none yet."""
         self._check_open()
         if self._store is None:
-            self._store = UnrollStore.create(self._directory, schema)
+            self._store = UnrollStore.create(self._directory, schema, owner=self._owner)
         return self._store
 
     def _load_store(self) -> None:
@@ -180,14 +183,14 @@ class ReplayBuffer:
             UnrollStore.remove(self._directory)
             return
         if self._store is None:
-            self._store = UnrollStore.open(self._directory)
+            self._store = UnrollStore.open(self._directory, owner=self._owner)
         self._store.delete_from(self.count)
         missing = np.setdiff1d(self._reservoir.kept(), self._store.numbers())
         if len(missing):
             raise ReplayError(
                 f"The replay store in {self._directory} lacks {len(missing):,} of the {len(self):,} unrolls that the "
-                f"checkpoint refers to; the first is {missing[0]}. It belongs to another run or lost data: put the "
-                "run's own replay directory back, or start again in a fresh directory."
+                f"checkpoint refers to; the first is {missing[0]}. It lost data, or is an older copy: put the newest "
+                "one back, or start again in a fresh directory."
             )
 
     def _check_open(self) -> None:

@@ -19,8 +19,10 @@ from crl_replay.schema import UnrollSchema
 __all__ = [
     "DATA_FILE",
     "LOCK_FILE",
+    "OWNER_KEY",
     "SCHEMA_KEY",
     "UNROLL_PREFIX",
+    "check_owner",
     "open_environment",
     "read_schema",
     "sync_directory",
@@ -31,8 +33,9 @@ __all__ = [
 
 DATA_FILE = "data.mdb"
 LOCK_FILE = "lock.mdb"
-# Sorts before every unroll's key, so that new unrolls come last.
+# These sort before every unroll's key, so that new unrolls come last.
 SCHEMA_KEY = b"schema"
+OWNER_KEY = b"owner"
 UNROLL_PREFIX = b"u"
 _UNROLL_KEY = np.dtype([("prefix", "S1"), ("number", ">i8")])
 
@@ -85,6 +88,29 @@ def read_schema(environment: lmdb.Environment, directory: Path, *, expected: Unr
             "Resume with the settings that the store was made with, or use a fresh directory."
         )
     return schema
+
+
+def check_owner(environment: lmdb.Environment, directory: Path, owner: str) -> None:
+    """Check that the store in `environment` is the one that `owner` made.
+
+    Raises:
+        ReplayError: another run made it, or its record cannot be read.
+    """
+    try:
+        with environment.begin() as transaction:
+            record = get_record(transaction.cursor(), OWNER_KEY)
+        found = "" if record is None else decompress(record).decode()
+    except (lmdb.Error, UnicodeDecodeError, *CodecError) as error:
+        raise unusable(directory, error) from error
+    if found != owner:
+        raise ReplayError(
+            f"The replay store in {directory} belongs to {_named(found)}, and not to {_named(owner)}. Put that run's "
+            "own replay directory back, or start it again in a fresh directory."
+        )
+
+
+def _named(owner: str) -> str:
+    return f"run {owner}" if owner else "no run"
 
 
 def sync_directory(directory: Path) -> None:

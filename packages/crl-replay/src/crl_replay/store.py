@@ -17,8 +17,10 @@ from crl_replay.arrays import Array, Numbers, Unroll
 from crl_replay.environment import (
     DATA_FILE,
     LOCK_FILE,
+    OWNER_KEY,
     SCHEMA_KEY,
     UNROLL_PREFIX,
+    check_owner,
     open_environment,
     read_schema,
     sync_directory,
@@ -65,6 +67,7 @@ class UnrollStore:
         directory: str | os.PathLike[str],
         schema: UnrollSchema,
         *,
+        owner: str = "",
         map_size: int = MAP_SIZE,
         stall_seconds: float = STALL_SECONDS,
     ) -> Self:
@@ -73,6 +76,7 @@ class UnrollStore:
         Args:
             directory: where; made if missing, with its parents.
             schema: what its unrolls consist of.
+            owner: the run whose unrolls these are.
             map_size: the most bytes it may grow to; address space only, no disk is reserved.
             stall_seconds: how long a call waits for a disk that takes no writes before it raises.
 
@@ -90,9 +94,8 @@ class UnrollStore:
             raise unusable(directory, error) from error
         environment = open_environment(directory, map_size)
         store = cls(environment, directory, schema, Writer(environment, directory, stall_seconds=stall_seconds))
-        record = np.frombuffer(bytearray(schema.to_json().encode()), dtype=np.uint8)
         try:
-            store._writer.submit([Write(SCHEMA_KEY, record)])
+            store._writer.submit([_text(SCHEMA_KEY, schema.to_json()), _text(OWNER_KEY, owner)])
             store._writer.sync()
         except ReplayError:
             with contextlib.suppress(ReplayError):
@@ -107,6 +110,7 @@ class UnrollStore:
         directory: str | os.PathLike[str],
         schema: UnrollSchema | None = None,
         *,
+        owner: str | None = None,
         map_size: int = MAP_SIZE,
         stall_seconds: float = STALL_SECONDS,
     ) -> Self:
@@ -115,11 +119,12 @@ class UnrollStore:
         Args:
             directory: where it is.
             schema: what the caller will put; None takes the store's own.
+            owner: the run that it should belong to; None takes that of any.
             map_size: as in `create`.
             stall_seconds: as in `create`.
 
         Raises:
-            ReplayError: there is none, it is not readable, or its schema differs from `schema`.
+            ReplayError: there is none, it is not readable, its schema differs from `schema`, or it is another run's.
         """
         directory = Path(directory)
         if not cls.exists(directory):
@@ -130,6 +135,8 @@ class UnrollStore:
         environment = open_environment(directory, map_size)
         try:
             own_schema = read_schema(environment, directory, expected=schema)
+            if owner is not None:
+                check_owner(environment, directory, owner)
         except ReplayError:
             environment.close()
             raise
@@ -258,3 +265,7 @@ class UnrollStore:
             yield
         except lmdb.Error as error:
             raise unusable(self.directory, error) from error
+
+
+def _text(key: bytes, text: str) -> Write:
+    return Write(key, np.frombuffer(bytearray(text.encode()), dtype=np.uint8))
