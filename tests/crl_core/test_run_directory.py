@@ -127,7 +127,7 @@ def test_a_record_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypa
     with begin_session(tmp_path / "run"):
         Status(tmp_path / "run", session=0)
         monkeypatch.setattr(os, "fsync", fail)
-        with pytest.raises(RunDirectoryError, match="cannot be written: .*No space left"):
+        with pytest.raises(RunDirectoryError, match=r"cannot be written: .*No space left"):
             write_record(tmp_path / "run", {})
     assert list((tmp_path / "run").iterdir()) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ start = test_run.start  # the fixture
 pytestmark = pytest.mark.timeout(240)  # nothing hangs
 
 FAULTS = """
+import time
 from pathlib import Path
 
 from crl_core.experiment import Experiment
@@ -34,6 +36,13 @@ class Breaking(Catch):
     def step(self, action):
         if Path("break").exists():
             raise ArithmeticError("the game is broken")
+        return super().step(action)
+
+
+class Hanging(Catch):
+    def step(self, action):
+        while Path("hang").exists():
+            time.sleep(0.1)
         return super().step(action)
 
 
@@ -53,11 +62,21 @@ def crl_policies():
 @hookimpl
 def crl_experiments():
     yield ExperimentSpec(name="breaking", summary="Catch.", build="fixture_faults:breaking")
+    yield ExperimentSpec(name="hanging", summary="Catch.", build="fixture_faults:hanging")
+    yield ExperimentSpec(name="hanging_in_workers", summary="Both.", build="fixture_faults:hanging_in_workers")
     yield ExperimentSpec(name="in_workers", summary="Catch, in processes.", build="fixture_faults:in_workers")
 
 
 def breaking():
     return _changed(env="fixture_faults:Breaking")
+
+
+def hanging():
+    return _changed(env="fixture_faults:Hanging", step_timeout_seconds=3.0)
+
+
+def hanging_in_workers():
+    return _changed(env="fixture_faults:Hanging", vectorization="processes")
 
 
 def in_workers():
@@ -72,7 +91,8 @@ RUN = [
     *("run", "--output-dir", "run", "--num-timesteps", "2000000", "--continual-eval-num-returns", "2"),
     *("--timesteps-per-save", "2000", "--device", "cpu"),
 ]
-FAULTY = [*RUN, "--policy", "faulty", "--experiment", "breaking", "--num-envs", "2"]
+FAULTY = [*RUN, "--policy", "faulty", "--num-envs", "2"]
+BREAKING = [*FAULTY, "--experiment", "breaking"]
 IMPALA = [*RUN, "--policy", "impala", "--num-actors", "2", "--batch-size", "2", "--unroll-length", "5"]
 
 
@@ -93,6 +113,10 @@ def assert_one_message(process: subprocess.Popen[str], *messages: str) -> None:
     assert "Traceback" not in stderr
     for message in messages:
         assert message in stderr
+    assert_no_process_is_left(process)
+
+
+def assert_no_process_is_left(process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 30
     while processes_of_session(process.pid):  # multiprocessing's own helper ends when it sees that we did
         assert time.monotonic() < deadline, processes_of_session(process.pid)
@@ -115,12 +139,41 @@ def assert_goes_on(start: Start, directory: Path) -> None:
 def test_a_killed_worker_ends_the_run(faults: None, start: Start, tmp_path: Path, runner: str) -> None:
     directory = tmp_path / "run"
     process = started(start, directory, *IMPALA, "--experiment", "in_workers", "--runner", runner)
-    children = psutil.Process(process.pid).children()
-    (worker, *_) = [child for child in children if "multiprocessing.spawn" in " ".join(child.cmdline())]
-    worker.kill()
+    worker_processes(process)[0].kill()
     assert_one_message(process, "task 'catch'", "a worker process died: ", "(exit code -9)")
     assert status(directory)["state"] == "failed"
     assert numbered(directory)[-1] == status(directory)["total_steps"]  # it was saved first
+    assert_goes_on(start, directory)
+
+
+@pytest.mark.parametrize(
+    ("run", "runner", "message"),
+    [
+        (IMPALA, "pipelined", "an environment gave no answer for"),
+        (IMPALA, "batch", "What was not saved is lost; go on with: crl resume run"),  # the main thread itself hangs
+        (FAULTY, "full_parallel", "gave no sign of life for 3 seconds"),
+    ],
+)
+def test_an_environment_that_hangs_ends_the_run(
+    faults: None, start: Start, tmp_path: Path, run: list[str], runner: str, message: str
+) -> None:
+    directory = tmp_path / "run"
+    process = started(start, directory, *run, "--experiment", "hanging", "--runner", runner)
+    (tmp_path / "hang").touch()
+    assert_one_message(process, "task 'catch'", message)
+    assert status(directory)["state"] == "failed"
+    assert message in (directory / "log.txt").read_text()
+    (tmp_path / "hang").unlink()
+    assert_goes_on(start, directory)
+
+
+def test_an_environment_that_hangs_in_an_evaluation_ends_the_run(faults: None, start: Start, tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    (tmp_path / "hang").touch()
+    process = start(*FAULTY, "--experiment", "hanging")
+    assert_one_message(process, "task 'catch'", "evaluation step 1", "an environment gave no answer for")
+    assert status(directory)["state"] == "failed"
+    (tmp_path / "hang").unlink()
     assert_goes_on(start, directory)
 
 
@@ -136,7 +189,7 @@ def test_a_fault_is_told_and_the_run_goes_on_once_it_is_mended(
     faults: None, start: Start, tmp_path: Path, fault: str, messages: list[str]
 ) -> None:
     directory = tmp_path / "run"
-    process = started(start, directory, *FAULTY)
+    process = started(start, directory, *BREAKING)
     (tmp_path / fault).touch()
     assert_one_message(process, *messages)
     assert status(directory)["state"] == "failed"
@@ -147,7 +200,7 @@ def test_a_fault_is_told_and_the_run_goes_on_once_it_is_mended(
 
 def test_a_checkpoint_directory_that_cannot_be_written_ends_the_run(faults: None, start: Start, tmp_path: Path) -> None:
     directory = tmp_path / "run"
-    process = started(start, directory, *FAULTY)
+    process = started(start, directory, *BREAKING)
     (directory / "checkpoints").rename(directory / "kept")
     (directory / "checkpoints").touch()
     assert_one_message(process, "the checkpoint run/checkpoints/", "cannot be written", "resume the run")
@@ -156,9 +209,74 @@ def test_a_checkpoint_directory_that_cannot_be_written_ends_the_run(faults: None
     assert_goes_on(start, directory)
 
 
+def worker_processes(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    children = psutil.Process(process.pid).children()
+    return [child for child in children if "multiprocessing.spawn" in " ".join(child.cmdline())]
+
+
+@pytest.mark.parametrize(("run", "runner"), [(FAULTY, "full_parallel"), (IMPALA, "pipelined")])
+def test_ctrl_c_while_processes_start_is_quiet(
+    faults: None, start: Start, tmp_path: Path, run: list[str], runner: str
+) -> None:
+    process = start(*run, "--experiment", "in_workers", "--runner", runner, "--no-initial-eval")
+    wait_for(lambda: bool(worker_processes(process)), process)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "")
+    assert_no_process_is_left(process)
+
+
+@pytest.mark.parametrize(("run", "runner"), [(FAULTY, "full_parallel"), (IMPALA, "pipelined")])
+def test_no_process_that_hangs_outlives_a_killed_run(
+    faults: None, start: Start, tmp_path: Path, run: list[str], runner: str
+) -> None:
+    process = started(start, tmp_path / "run", *run, "--experiment", "hanging_in_workers", "--runner", runner)
+    (tmp_path / "hang").touch()
+    process.kill()
+    process.wait()
+    assert_no_process_is_left(process)
+
+
+def test_a_run_directory_that_is_deleted_ends_the_run(faults: None, start: Start, tmp_path: Path) -> None:
+    process = started(start, tmp_path / "run", *BREAKING)
+    (tmp_path / "run").rename(tmp_path / "doomed")
+    shutil.rmtree(tmp_path / "doomed")
+    assert_one_message(process, "run/", "cannot be written")
+    assert not (tmp_path / "run").exists()
+
+
+LIMITED = """
+import resource, sys
+
+from crl_core.cli.main import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit", "message"),
+    [
+        (["--policy", "faulty"], 20_000, "the run directory run cannot be written: [Errno 27] File too large"),
+        (["--policy", "clear", "--preset", "tutorial"], 700_000, "Writing the replay store in run/replay failed"),
+    ],
+)
+def test_a_disk_that_takes_no_more_ends_the_run(
+    faults: None, python: Crl, start: Start, tmp_path: Path, settings: list[str], limit: int, message: str
+) -> None:
+    """As on a full disk, nothing more can be written from some moment on: here, files may not grow any further."""
+    result = python("-c", LIMITED, str(limit), *RUN, *settings, "--experiment", "tutorial", "--no-initial-eval")
+    assert (result.returncode, len(re.findall("^Error: ", result.stderr, re.MULTILINE))) == (2, 1), result
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert numbered(tmp_path / "run")
+    assert_goes_on(start, tmp_path / "run")
+
+
 def test_a_live_run_is_not_resumed(crl: Crl, faults: None, start: Start, tmp_path: Path) -> None:
     directory = tmp_path / "run"
-    process = started(start, directory, *FAULTY)
+    process = started(start, directory, *BREAKING)
     result = crl("resume", "run")
     assert result.returncode == 2
     assert f"Error: run is running: process {process.pid} on " in result.stderr

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import collections
+import contextlib
+import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +22,10 @@ from crl_core.task import Task
 
 __all__ = ["EvaluationProgress", "episode_quotas", "evaluate"]
 
+_log = logging.getLogger(__name__)
+
 _POLL_SECONDS = 0.1
+_CLOSE_SECONDS = 10.0  # an environment that is being made, as Atari's are one by one, takes seconds
 
 
 @dataclass(frozen=True)
@@ -73,31 +79,14 @@ def evaluate(
         for index, task in tasks.items()
     }
     on_progress(_progress(list(games.values())))  # making environments can take seconds
-    stop = threading.Event()
-    with concurrent.futures.ThreadPoolExecutor(min(len(games), os.cpu_count() or 1) or 1, "evaluation") as pool:
-        try:
-            futures = [pool.submit(game.play, stop) for game in games.values()]
-            _wait(futures, list(games.values()), on_progress)
-        finally:
-            stop.set()
+    players = _Players(list(games.values()))
+    try:
+        while players.playing(_POLL_SECONDS):
+            on_progress(_progress(list(games.values())))
+        on_progress(_progress(list(games.values())))
+    finally:
+        players.stop()
     return {index: game.episodes for index, game in games.items()}
-
-
-def _wait(
-    futures: list[concurrent.futures.Future[None]],
-    games: list[_Game],
-    on_progress: Callable[[EvaluationProgress], None],
-) -> None:
-    """Report progress until every game is over; raise what the first failing one raised."""
-    while True:
-        done, running = concurrent.futures.wait(
-            futures, timeout=_POLL_SECONDS, return_when=concurrent.futures.FIRST_EXCEPTION
-        )
-        for future in done:
-            future.result()
-        on_progress(_progress(games))
-        if not running:
-            return
 
 
 def _progress(games: list[_Game]) -> EvaluationProgress:
@@ -136,3 +125,52 @@ class _Game:
                     if open_quotas[episode.environment]:
                         open_quotas[episode.environment] -= 1
                         self.episodes.append(episode)
+
+
+class _Players:
+    """Threads that play games, as many as there are cores. One that an environment keeps for ever is left behind."""
+
+    def __init__(self, games: Sequence[_Game]) -> None:
+        """Start to play."""
+        self._waiting = collections.deque(games)
+        self._stop = threading.Event()
+        self._failures: list[BaseException] = []
+        self._threads = [
+            threading.Thread(target=self._play, name=f"evaluation-{index}", daemon=True)
+            for index in range(min(len(games), os.cpu_count() or 1))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def playing(self, seconds: float) -> bool:
+        """Wait for so long, or until all games are over; tell whether some are not. Raise what a game raised."""
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if self._failures:
+            raise self._failures[0]
+        return any(thread.is_alive() for thread in self._threads)
+
+    def stop(self) -> None:
+        """End the games that are not over."""
+        self._stop.set()
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        late = [thread.name for thread in self._threads if thread.is_alive()]
+        if late:
+            _log.warning("%s did not stop within %g s; an environment hangs", ", ".join(late), _CLOSE_SECONDS)
+
+    def _play(self) -> None:
+        try:
+            while (game := self._next()) is not None:
+                game.play(self._stop)
+        except BaseException as error:  # noqa: BLE001  # whoever waits raises it
+            self._failures.append(error)
+            self._stop.set()
+
+    def _next(self) -> _Game | None:
+        if not self._stop.is_set():
+            with contextlib.suppress(IndexError):  # all are being played
+                return self._waiting.popleft()
+        return None

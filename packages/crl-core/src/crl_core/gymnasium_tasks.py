@@ -119,7 +119,7 @@ class GymnasiumTask(Task):
         factories: list[Callable[[], Env]] = [functools.partial(self.make_env, evaluation=evaluation)] * num_envs
         envs: Envs
         if self.vectorization == "processes":
-            envs = WorkerEnvs(factories)
+            envs = WorkerEnvs(factories, answer_seconds=self.step_timeout_seconds)
         else:
             envs = SyncVectorEnv(factories, autoreset_mode=AutoresetMode.NEXT_STEP)
         return SeededReset(envs, seeds.tolist())

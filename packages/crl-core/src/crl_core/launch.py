@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import click
 from rich.console import Console
 
 from crl_core.devices import limit_threads
-from crl_core.errors import RunDirectoryError
+from crl_core.errors import EnvironmentFailure, RunDirectoryError
 from crl_core.logs import RunLog
 from crl_core.observers.base import Observer, Observers
 from crl_core.observers.jsonl import JsonlObserver
@@ -19,9 +21,11 @@ from crl_core.observers.progress import ProgressObserver
 from crl_core.observers.summary import ReturnsSummary
 from crl_core.observers.tensorboard import TensorBoardObserver
 from crl_core.plan import RunPlan
+from crl_core.policy import Policy
 from crl_core.resume import restore
 from crl_core.run import Run
 from crl_core.run_directory import State, Status, make_run_directory, write_record
+from crl_core.runners.hangs import HangWatch
 from crl_core.sessions import begin_session
 from crl_core.stopping import Interrupted, StopRequest
 
@@ -46,15 +50,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
     """
     policy = plan.make_policy()
     with StopRequest() as stop:
-        with contextlib.ExitStack() as stack:
-            if session is None:
-                if not resume:
-                    make_run_directory(plan.directory)
-                session = stack.enter_context(begin_session(plan.directory))
-            state = restore(policy, plan.directory) if resume else None
-            status = Status(plan.directory, session=session)
-            if not resume:
-                write_record(plan.directory, plan.record())
+        status, state = _begin(plan, policy, resume=resume, session=session)
         log.write_to(plan.directory / "log.txt")
         _log.info("run directory: %s", plan.directory)
         _log.info("device: %s, torch threads: %d, seed: %d", plan.device, limit_threads(), plan.config.seed)
@@ -66,27 +62,65 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
             summary.read(plan.directory / "metrics.jsonl")
             _log.info("resumed at step %s", f"{run.where()['total_steps']:,}")
         status.tell(run.where())
-        try:
+        with _ending(plan, run, status, log):
             try:
-                run.train()
+                with HangWatch(lambda failure: _end_hanging(failure, plan, run, status)):
+                    run.train()
             finally:
                 observers.close()
-        except Interrupted as request:
-            status.end("interrupted", str(request), run.where())
-            _log.info("interrupted at step %s; the run was saved", f"{run.where()['total_steps']:,}")
-            _log.info("go on with: crl resume %s", shlex.quote(str(plan.directory)))
-            raise
-        except BaseException as error:
-            log.write_traceback(error)
-            state_at_end: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            with contextlib.suppress(OSError):  # what is wrong with the disk is told by the error itself
-                status.end(state_at_end, f"{type(error).__name__}: {error}", run.where())
-            if isinstance(error, OSError):
-                raise RunDirectoryError(f"the run directory {plan.directory} cannot be written: {error}") from error
-            raise
-        status.end("finished", "", run.where())
         console.print(summary.table())
         _log.info("finished: %s", plan.directory)
+
+
+def _begin(
+    plan: RunPlan, policy: Policy[Any], *, resume: bool, session: int | None
+) -> tuple[Status, Mapping[str, Any] | None]:
+    """Begin a session; return its status and, where the run goes on, the state of the checkpoint it goes on from."""
+    with contextlib.ExitStack() as stack:
+        if session is None:
+            if not resume:
+                make_run_directory(plan.directory)
+            session = stack.enter_context(begin_session(plan.directory))
+        state = restore(policy, plan.directory) if resume else None
+        status = Status(plan.directory, session=session)
+        if not resume:
+            write_record(plan.directory, plan.record())
+        return status, state
+
+
+@contextlib.contextmanager
+def _ending(plan: RunPlan, run: Run, status: Status, log: RunLog) -> Iterator[None]:
+    """Record how the run ends."""
+    try:
+        yield
+    except Interrupted as request:
+        status.end("interrupted", str(request), run.where())
+        _log.info("interrupted at step %s; the run was saved", f"{run.where()['total_steps']:,}")
+        _log.info("go on with: %s", _resume_command(plan))
+        raise
+    except BaseException as error:
+        log.write_traceback(error)
+        state: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        with contextlib.suppress(OSError):  # what is wrong with the disk is told by the error itself
+            status.end(state, f"{type(error).__name__}: {error}", run.where())
+        if isinstance(error, OSError):
+            raise RunDirectoryError(f"the run directory {plan.directory} cannot be written: {error}") from error
+        raise
+    status.end("finished", "", run.where())
+
+
+def _end_hanging(failure: EnvironmentFailure, plan: RunPlan, run: Run, status: Status) -> None:
+    """Say what there is to say when the main thread hangs in an environment, before the process ends."""
+    text = f"{failure}. What was not saved is lost; go on with: {_resume_command(plan)}"
+    status.end("failed", f"{type(failure).__name__}: {failure}", run.where())
+    with (plan.directory / "log.txt").open("a", encoding="utf-8") as file:
+        file.write(f"{text}\n")
+        faulthandler.dump_traceback(file)
+    click.echo(f"\nError: {text}", err=True)
+
+
+def _resume_command(plan: RunPlan) -> str:
+    return f"crl resume {shlex.quote(str(plan.directory))}"
 
 
 def _logs(plan: RunPlan, state: Mapping[str, Any] | None, *, resume: bool) -> list[Observer]:

@@ -17,6 +17,7 @@ from crl_core.plan import RunPlan
 from crl_core.policy import Policy
 from crl_core.run_directory import Status
 from crl_core.runners.base import CollectedData, EnvironmentRunner
+from crl_core.runners.hangs import raise_if_hanging
 from crl_core.schedule import Schedule, Visit
 from crl_core.seeding import Purpose, seed_sequence
 from crl_core.stopping import Interrupted, StopRequest
@@ -199,6 +200,7 @@ class Run:
 
     def _on_wait(self) -> None:
         self._stop.check()
+        raise_if_hanging()
         self._status.beat(self.where)  # a collection of whole episodes may take minutes
 
     def _on_evaluation_progress(self, progress: EvaluationProgress) -> None:

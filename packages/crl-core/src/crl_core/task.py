@@ -37,6 +37,9 @@ class Task(BaseModel, ABC):
     eval_max_steps: int = Field(10_000, ge=1, description="Steps after which an evaluation ends an episode.")
     rolling_return_count: int = Field(100, ge=1, description="Last returns that train_reward is the mean of.")
     vectorization: Vectorization = Field("in_process", description="Where environments step.")
+    step_timeout_seconds: float = Field(
+        60.0, gt=0, description="How long the environments may take for one step or reset before they are given up."
+    )
 
     @property
     @abstractmethod

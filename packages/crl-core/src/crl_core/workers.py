@@ -5,30 +5,35 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import multiprocessing.connection
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from typing import Any
 
 import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 from gymnasium.vector.async_vector_env import _async_worker
 
-__all__ = ["WorkerEnvs", "WorkerTraceback", "end_processes"]
+__all__ = ["WorkerEnvs", "WorkerTraceback", "belong_to_parent", "end_processes", "interrupts_held_back"]
 
-_ANSWER_SECONDS = 60.0  # a reset may load a game; nothing an agent learns from takes as long as this
 _CLOSE_SECONDS = 5.0
 
 
 class WorkerEnvs(AsyncVectorEnv):
     """Gymnasium's environments in processes, with NEXT_STEP autoreset.
 
-    Unlike theirs, it waits a minute for an answer and not for ever, raises a worker's exception with the worker's
+    Unlike theirs, it waits only so long for an answer and not for ever, raises a worker's exception with the worker's
     traceback as its cause, and closes whatever state its workers are in.
     """
 
-    def __init__(self, factories: Sequence[Callable[[], gymnasium.Env[Any, Any]]]) -> None:
-        """Start one process per factory; a factory must be picklable."""
-        with self._watched():
+    def __init__(
+        self, factories: Sequence[Callable[[], gymnasium.Env[Any, Any]]], *, answer_seconds: float = 60.0
+    ) -> None:
+        """Start one process per factory; a factory must be picklable. A step or reset may last `answer_seconds`."""
+        self._answer_seconds = answer_seconds
+        with self._watched(), interrupts_held_back():
             super().__init__(factories, context="spawn", worker=_work, autoreset_mode=AutoresetMode.NEXT_STEP)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -40,7 +45,7 @@ class WorkerEnvs(AsyncVectorEnv):
         """
         with self._watched():
             self.reset_async(seed=seed, options=options)
-            return self.reset_wait(_ANSWER_SECONDS)
+            return self.reset_wait(self._answer_seconds)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step all environments.
@@ -51,7 +56,7 @@ class WorkerEnvs(AsyncVectorEnv):
         """
         with self._watched():
             self.step_async(actions)
-            return self.step_wait(_ANSWER_SECONDS)
+            return self.step_wait(self._answer_seconds)
 
     def close_extras(self, timeout: float | None = None, terminate: bool = True) -> None:
         """End the processes."""
@@ -66,7 +71,9 @@ class WorkerEnvs(AsyncVectorEnv):
         try:
             yield
         except multiprocessing.TimeoutError as error:
-            raise TimeoutError(f"a worker process gave no answer for {_ANSWER_SECONDS:g} seconds") from error
+            raise TimeoutError(
+                f"a worker process gave no answer for {self._answer_seconds:g} seconds, the step_timeout_seconds"
+            ) from error
         except (EOFError, ConnectionError) as error:
             ended = multiprocessing.connection.wait([each.sentinel for each in self.processes], _CLOSE_SECONDS)
             dead = [each for each in self.processes if each.sentinel in ended]
@@ -100,7 +107,31 @@ def end_processes(processes: Iterable[multiprocessing.process.BaseProcess], time
             process.join()
 
 
-def _work(*arguments: Any) -> None:
-    """Serve one environment; Ctrl-C, which a terminal sends to every process, is the main process's to handle."""
+@contextlib.contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back while processes start, which would die of it with a traceback, until `belong_to_parent`."""
+    resource_tracker.ensure_running()  # where the first process starts it, it ends the blocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def belong_to_parent() -> None:
+    """Leave Ctrl-C, which a terminal sends to every process, to the parent; end when that is gone, whatever goes on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _work(*arguments: Any) -> None:
+    """Serve one environment."""
+    belong_to_parent()
     _async_worker(*arguments)

@@ -80,12 +80,12 @@ class StepChecks:
             EnvironmentFailure: they are not as the observation space says, or not finite.
         """
         if not isinstance(observations, np.ndarray):
-            raise self._failure(f"observations are of type {type(observations).__name__}, not one array")
+            raise self.failure(f"observations are of type {type(observations).__name__}, not one array")
         if (observations.shape, observations.dtype) != self._observations_form:
             found = _Form(observations.shape, observations.dtype)
-            raise self._failure(f"observations are {found}, where the space says {self._observations_form}")
+            raise self.failure(f"observations are {found}, where the space says {self._observations_form}")
         if observations.dtype.kind == "f" and not _all_finite(observations):
-            raise self._failure(f"environment {_first_not_finite(observations)} shows NaN or infinity")
+            raise self.failure(f"environment {_first_not_finite(observations)} shows NaN or infinity")
         return observations
 
     def rewards(self, rewards: object) -> npt.NDArray[np.float32]:
@@ -98,7 +98,7 @@ class StepChecks:
             checked = self._copied("rewards", rewards, np.float32)
         if not _all_finite(checked):
             environment = _first_not_finite(checked)
-            raise self._failure(f"environment {environment} gave the reward {checked[environment]}")
+            raise self.failure(f"environment {environment} gave the reward {checked[environment]}")
         return checked
 
     def flags(self, name: str, flags: object) -> npt.NDArray[np.bool_]:
@@ -113,18 +113,19 @@ class StepChecks:
         try:
             copied: Array = np.array(values, dtype)
         except (TypeError, ValueError) as error:
-            raise self._failure(f"{name} cannot be read as {np.dtype(dtype)} [{self._num_envs}]: {error}") from error
+            raise self.failure(f"{name} cannot be read as {np.dtype(dtype)} [{self._num_envs}]: {error}") from error
         if copied.shape != (self._num_envs,):
-            raise self._failure(f"{name} are {list(copied.shape)}, where [{self._num_envs}] was expected")
+            raise self.failure(f"{name} are {list(copied.shape)}, where [{self._num_envs}] was expected")
         return copied
 
     def raised(self, where: str, error: Exception) -> EnvironmentFailure:
         """Return the failure of environments that raised."""
-        return self._failure(
+        return self.failure(
             f"an environment raised in {where}(): {type(error).__name__}: {error}. log.txt has the traceback"
         )
 
-    def _failure(self, what: str) -> EnvironmentFailure:
+    def failure(self, what: str) -> EnvironmentFailure:
+        """Return a failure of the environments, which names the task, whose it is and the step."""
         return EnvironmentFailure(
             f"task '{self._task.id}' ({self._task.made_by()}), {self._where} {self.steps}: {what}"
         )

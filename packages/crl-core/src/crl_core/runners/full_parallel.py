@@ -99,7 +99,7 @@ class FullParallelRunner(EnvironmentRunner):
 
     def _start(self) -> WorkerProcesses:
         assignments = [self._assignment(seed) for seed in child_sequences(self.seed, self.num_envs)]
-        self._processes = WorkerProcesses(self.task.id)
+        self._processes = WorkerProcesses(self.task)
         self._processes.start(self.num_envs, self.on_wait)
         self._processes.send(assignments)
         return self._processes

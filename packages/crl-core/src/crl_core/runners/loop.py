@@ -18,6 +18,7 @@ from crl_core.errors import CrlError
 from crl_core.policy import Policy, TimestepData
 from crl_core.runners.base import Episode
 from crl_core.runners.checks import StepChecks
+from crl_core.runners.hangs import EnvironmentCall
 from crl_core.seeding import environment_seeds
 from crl_core.task import Task
 
@@ -72,14 +73,18 @@ class EnvironmentLoop:
         self._games = np.zeros(num_envs, np.int64)  # games over
         self._was_done: Bools = np.zeros(num_envs, np.bool_)
         self.last_data: TimestepData | None = None
+        self._call = EnvironmentCall(task.step_timeout_seconds, self._checks.failure)
         try:
-            self._envs = task.make_envs(num_envs, seeds=environment_seeds(seed, num_envs), evaluation=eval_mode)
+            with EnvironmentCall(num_envs * task.step_timeout_seconds, self._checks.failure):
+                self._envs = task.make_envs(num_envs, seeds=environment_seeds(seed, num_envs), evaluation=eval_mode)
         except CrlError:
             raise
         except Exception as error:
             raise self._checks.raised("make_envs", error) from error
         try:
-            self.observations = self._checks.observations(self._envs.reset()[0])
+            with self._call:
+                shown, _ = self._envs.reset()
+            self.observations = self._checks.observations(shown)
         except BaseException as error:
             self._envs.close()
             if isinstance(error, CrlError) or not isinstance(error, Exception):
@@ -116,7 +121,8 @@ class EnvironmentLoop:
             raise self._checks.fault(f"raised {type(error).__name__}: {error}") from error
         actions = self._checks.actions(data)
         try:
-            shown, given, ended, cut_off, infos = self._envs.step(actions)
+            with self._call:
+                shown, given, ended, cut_off, infos = self._envs.step(actions)
         except CrlError:
             raise
         except Exception as error:

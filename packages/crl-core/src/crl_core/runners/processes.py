@@ -15,7 +15,8 @@ from typing import Any
 
 from crl_core.errors import CrlError, EnvironmentFailure
 from crl_core.runners.worker import SIGN_OF_LIFE, Failure, work
-from crl_core.workers import WorkerTraceback, end_processes
+from crl_core.task import Task
+from crl_core.workers import WorkerTraceback, end_processes, interrupts_held_back
 
 __all__ = ["WorkerProcesses"]
 
@@ -23,7 +24,6 @@ _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.2  # how long to wait before looking whether to stop
 _START_SECONDS = 300.0  # many processes that import torch at once are slow
-_SILENCE_SECONDS = 60.0  # a reset may load a game; no step an agent learns from takes as long as this
 _CLOSE_SECONDS = 5.0
 
 
@@ -40,10 +40,11 @@ class WorkerProcesses:
         answered: what processes have answered of what `answers` waits for, by index.
     """
 
-    def __init__(self, task_id: str) -> None:
-        """Start nothing yet; messages name the task."""
+    def __init__(self, task: Task) -> None:
+        """Start nothing yet; messages name the task, and one of its steps may take as long as it says."""
         self.answered: dict[int, Any] = {}
-        self._task_id = task_id
+        self._task_id = task.id
+        self._silence = task.step_timeout_seconds
         self._workers: list[_Worker] = []
         self._are_ready = False
 
@@ -54,7 +55,8 @@ class WorkerProcesses:
             ours, theirs = context.Pipe()
             process = context.Process(target=work, args=(theirs,), name=f"full_parallel-{index}", daemon=True)
             self._workers.append(_Worker(process, ours))
-            process.start()
+            with interrupts_held_back():
+                process.start()
             theirs.close()  # so that a process that dies leaves nobody to keep the pipe open
         self.answers(on_wait, silence=_START_SECONDS)
         self._are_ready = True
@@ -67,17 +69,18 @@ class WorkerProcesses:
             except OSError as error:
                 raise self._death(index) from error
 
-    def answers(self, on_wait: Callable[[], None], *, silence: float = _SILENCE_SECONDS) -> list[Any]:
+    def answers(self, on_wait: Callable[[], None], *, silence: float | None = None) -> list[Any]:
         """Wait for an answer from each process, and return them in the order of processes.
 
         Args:
             on_wait: called several times a second; what it raises ends the wait.
-            silence: seconds without a sign of life after which a process is given up.
+            silence: seconds without a sign of life after which a process is given up; None: as long as a step may take.
 
         Raises:
             EnvironmentFailure: a process died, is silent or raised what is no `CrlError`.
             CrlError: a process raised it.
         """
+        limit = self._silence if silence is None else silence
         silent_seconds = dict.fromkeys(range(len(self._workers)), 0.0)  # of those that have not answered
         while silent_seconds:
             started = time.monotonic()
@@ -86,8 +89,8 @@ class WorkerProcesses:
             on_wait()  # after the wait: a Ctrl-C that also ended a process which was starting is no failure
             for index in tuple(silent_seconds):
                 silent_seconds[index] = 0.0 if index in heard else silent_seconds[index] + waited
-                if silent_seconds[index] > silence:
-                    raise self._failure(index, f"gave no sign of life for {silence:g} seconds")
+                if silent_seconds[index] > limit:
+                    raise self._failure(index, f"gave no sign of life for {limit:g} seconds")
             for index in heard:
                 message = self._receive(index)
                 if message != SIGN_OF_LIFE:

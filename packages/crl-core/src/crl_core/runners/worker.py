@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import io
 import pickle
-import signal
 import time
 import traceback
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from crl_core.errors import CrlError, EnvironmentFailure
 from crl_core.policy import Policy
 from crl_core.runners.batch import BatchRunner
 from crl_core.task import Task
+from crl_core.workers import belong_to_parent
 
 __all__ = ["SIGN_OF_LIFE", "Assignment", "Failure", "work"]
 
@@ -65,8 +65,8 @@ class Failure:
 
 
 def work(connection: Connection) -> None:
-    """Play until the parent closes the connection or is gone; Ctrl-C is the parent's to handle."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Play until the parent closes the connection or is gone."""
+    belong_to_parent()
     torch.set_num_threads(1)
     gc.freeze()  # or collecting all that torch imported takes a second when the process ends
     parent = _Parent(connection)
