@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crl_core.devices import limit_threads
 from crl_core.plan import build_experiment
 from crl_core.policy import Policy, TrainingProgress, Workspace
 from crl_core.rollout import Rollout
@@ -69,7 +68,6 @@ class RandomPolicy(Policy[ClearConfig]):
 @click.option("--game", "games", multiple=True, help="Measure only this game; may be given several times.")
 def main(capacity_unrolls: int, offered: int, collections: int, games: tuple[str, ...]) -> None:
     """Measure and print."""
-    limit_threads()
     experiment = build_experiment("atari")
     for task in experiment.tasks:
         if games and task.id not in games:

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import click
 
+from crl_core.cores import set_default_threads
+
 
 @click.command()
 @click.option("--policy", "policies", multiple=True, default=["impala", "clear"], help="May be repeated.")
@@ -60,15 +62,14 @@ def main(
 
 def measure(policy: str, experiment: str, seconds: float, settings: dict[str, str]) -> dict[str, float]:
     """Return steps per second, and means of what the runner reports, of the training loop after a warm-up."""
+    set_default_threads()
     # Only the measuring process needs these, and they take seconds to import.
     import numpy as np
 
-    from crl_core.devices import limit_threads
     from crl_core.plan import plan_run
     from crl_core.policy import TrainingProgress, Workspace
     from crl_core.resolve import resolve
 
-    limit_threads()
     defaults = {"preset": "atari", "num_actors": 32} if policy != "ppo" else {"preset": "atari"}
     with tempfile.TemporaryDirectory() as directory:
         resolved = resolve(

@@ -105,6 +105,20 @@ def test_debug_shows_the_traceback(crl: Crl) -> None:
     assert "UnknownNameError: unknown policy 'nobody'" in result.stderr
 
 
+def test_output_is_not_held_back_and_threads_have_a_default(python: Crl) -> None:
+    code = """
+import os, sys
+import click
+from crl_core.cli import main
+@main.crl.command()
+def look():
+    print(sys.stdout.line_buffering, os.environ["OMP_NUM_THREADS"], "torch" in sys.modules)
+main.COMMANDS["look"] = ("Look.", "__main__:look")
+main.main(["look"])
+"""
+    assert python("-c", code, OMP_NUM_THREADS="3").stdout == "True 3 False\n"
+
+
 def test_interrupt_exits_130(python: Crl) -> None:
     code = """
 import click

@@ -1,14 +1,12 @@
-"""Which torch device a run uses, with how many threads, and in which precision its convolutions run there."""
+"""Which torch device a run uses, and in which precision its convolutions run there."""
 
 from __future__ import annotations
-
-import os
 
 import torch
 
 from crl_core.errors import DeviceError
 
-__all__ = ["convolution_dtype", "limit_threads", "select_device"]
+__all__ = ["convolution_dtype", "select_device"]
 
 
 def select_device(name: str) -> torch.device:
@@ -27,19 +25,6 @@ def select_device(name: str) -> torch.device:
             f"--device: '{name}' is not there on this machine; here are: {', '.join(_available())}."
         ) from error
     return device
-
-
-def limit_threads() -> int:
-    """Leave half of the cores to the threads that collect, unless OMP_NUM_THREADS says how many torch may have.
-
-    Torch's own choice, all cores for every operation, makes threads wait for each other as soon as anything else runs.
-
-    Returns:
-        How many threads one torch operation uses.
-    """
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-    return torch.get_num_threads()
 
 
 def convolution_dtype(precision: str, device: torch.device) -> torch.dtype:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from crl_core.cores import usable_cores
 from crl_core.errors import EnvironmentFailure
 from crl_core.policy import Policy
 from crl_core.runners.base import Episode
@@ -137,7 +137,7 @@ class _Players:
         self._failures: list[BaseException] = []
         self._threads = [
             threading.Thread(target=self._play, name=f"evaluation-{index}", daemon=True)
-            for index in range(min(len(games), os.cpu_count() or 1))
+            for index in range(min(len(games), usable_cores()))
         ]
         for thread in self._threads:
             thread.start()

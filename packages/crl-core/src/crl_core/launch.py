@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+import torch
 from rich.console import Console
 
-from crl_core.devices import limit_threads
 from crl_core.errors import EnvironmentFailure, RunDirectoryError
 from crl_core.logs import RunLog
 from crl_core.observers.base import Observer, Observers
@@ -53,7 +53,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
         status, state = _begin(plan, policy, resume=resume, session=session)
         log.write_to(plan.directory / "log.txt")
         _log.info("run directory: %s", plan.directory)
-        _log.info("device: %s, torch threads: %d, seed: %d", plan.device, limit_threads(), plan.config.seed)
+        _log.info("device: %s, torch threads: %d, seed: %d", plan.device, torch.get_num_threads(), plan.config.seed)
         summary = ReturnsSummary(plan.experiment)
         observers = Observers([*_logs(plan, state, resume=resume), summary, ProgressObserver(console, plan.experiment)])
         run = Run(plan, policy, observers, status, stop)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 import queue
 import threading
 import time
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from crl_core.cores import usable_cores
 from crl_core.errors import EnvironmentFailure
 from crl_core.policy import Policy
 from crl_core.rollout import Rollout
@@ -218,7 +218,7 @@ class PipelinedRunner(BatchRunner):
 
 def _num_collectors(num_envs: int) -> int:
     """Return how many collectors there are: one for four cores, as environments have threads of their own."""
-    return max(1, min(num_envs // _ENVIRONMENTS_PER_COLLECTOR, (os.cpu_count() or 1) // 4))
+    return max(1, min(num_envs // _ENVIRONMENTS_PER_COLLECTOR, usable_cores() // 4))
 
 
 def _shares(total: int, parts: int) -> list[int]:

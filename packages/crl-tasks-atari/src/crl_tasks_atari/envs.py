@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from ale_py.roms import get_rom_path
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import VectorWrapper
 
+from crl_core.cores import usable_cores
 from crl_core.errors import EnvironmentFailure
 
 __all__ = ["AtariEnvs", "count_actions", "default_threads", "failures"]
@@ -119,8 +119,7 @@ def count_actions(game: str, *, full_action_space: bool) -> int:
 
 def default_threads(num_envs: int) -> int:
     """Return how many threads step the copies: half the cores, as the other half learns meanwhile."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(num_envs, cores // 2))
+    return max(1, min(num_envs, usable_cores() // 2))
 
 
 @contextmanager

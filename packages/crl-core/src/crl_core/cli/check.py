@@ -110,11 +110,9 @@ def _key_and_value(option: str) -> tuple[str, Any]:
 
 def _report(checks: Sequence[Check], only: Sequence[str], *, as_json: bool) -> int:
     """Run checks, tell what comes of each, and return the exit code."""
-    from crl_core.devices import limit_threads
     from crl_core.testing.checks import run_check, select
 
     chosen = select(checks, only)
-    limit_threads()
     width = max(len(each.name) for each in chosen)
     results = []
     for each in chosen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import click
 
+from crl_core.cores import set_default_threads
 from crl_core.errors import CrlError, PluginError, UnknownNameError, did_you_mean
 from crl_core.plugins import registry
 from crl_core.specs import load_object
@@ -104,4 +106,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def _invoke(args: Sequence[str] | None) -> Any:
+    set_default_threads()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a batch system's log shows a line when it is said
     return crl.main(args=args, prog_name="crl", standalone_mode=False)
