@@ -59,11 +59,39 @@ def test_text_is_read_as_the_field_is_typed(name: str, text: str, value: object)
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("whole", "1.5"), ("whole", "many"), ("whole", "nan"), ("whole", "inf"), ("maybe", "0"), ("sizes", "64,32")],
+    [
+        *[("whole", "1.5"), ("whole", "many"), ("whole", "nan"), ("whole", "inf"), ("maybe", "0"), ("sizes", "64,32")],
+        *[("whole", "1e300"), ("whole", "9" * 5000), ("whole", "0" * 5000), ("sizes", "[" * 100_000)],
+        ("sizes", f"[{'9' * 5000}]"),
+    ],
 )
 def test_what_does_not_fit_is_left_to_the_field_to_refuse(name: str, text: str) -> None:
     with pytest.raises(ValidationError):
         Everything.model_validate({name: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("whole", True, "should be a whole number"),
+        ("maybe", False, "should be a whole number"),
+        ("real", True, "should be a number"),
+        ("either", True, "should be a whole number"),
+        ("whole", 2**63, "should be less than 9223372036854775808"),
+        ("whole", 1e300, "should be less than 9223372036854775808"),
+        ("maybe", "9223372036854775808", "should be less than 9223372036854775808"),
+        ("whole", -(10**400), "should be greater than or equal to -9223372036854775808"),
+        ("text", "a\0b", "has a NUL character"),
+        ("maybe_text", "\ud800", "has half of a surrogate pair"),
+    ],
+)
+def test_what_a_type_would_take_and_nobody_means_is_refused(name: str, value: object, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Everything.model_validate({name: value})
+
+
+def test_bytes_of_a_command_line_that_are_no_text_are_taken() -> None:
+    assert Everything(text="caf\udce9").text == "caf\udce9"  # a file may have that name
 
 
 class Algorithm(PolicyConfig):
@@ -105,6 +133,10 @@ def test_known_devices(device: str) -> None:
     ("wrong", "message"),
     [
         ({"device": "gpu"}, "device 'gpu' is unknown; use auto, cpu, cuda, cuda:<index> or mps"),
+        *(
+            ({"device": each}, f"device '{each}' is unknown")
+            for each in ("cuda:x", "cuda:-1", "cuda:256", "cpu:", "auto:0")
+        ),
         ({"seed": -1}, "greater than or equal to 0"),
         ({"seed": 2**63}, "less than 9223372036854775808"),
         ({"timesteps_per_save": 0}, "greater than or equal to 1"),

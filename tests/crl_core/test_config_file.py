@@ -48,6 +48,9 @@ def test_toml_has_a_table_for_each_run(tmp_path: Path) -> None:
     (entry,) = read_config_file(path, {})
     assert entry.resolved.run.seed == 3
     assert policies_named(path) == ["random"]
+    path.write_text("")
+    with pytest.raises(ConfigError, match="it holds no run"):
+        read_config_file(path, {})
     path.write_text('policy = "random"\n')
     with pytest.raises(ConfigError, match="'policy' stands outside of any run"):
         read_config_file(path, {})
@@ -75,12 +78,61 @@ def test_every_mistake_in_every_entry_is_told_at_once(write: Any) -> None:
         ({**RUN, "seeds": []}, "should be a list of whole numbers"),
         ({**RUN, "seeds": [True]}, "should be a list of whole numbers"),
         ({**RUN, "seeds": [1], "seed": 2}, "keep one of them"),
-        ({**RUN, "cycle_count": 1, "cycle-count": 2}, "stands there twice"),
+        ({**RUN, "cycle_count": 1, "cycle-count": 2}, "'cycle_count' stands there twice"),
+        ({**RUN, "policy": 3}, "policy: should be text, got 3"),
+        ({**RUN, "policy": []}, r"policy: should be text, got \[\]"),
+        ({**RUN, "experiment": {"a": 1}}, "experiment: should be text, got {'a': 1}"),
+        ({**RUN, "preset": {}}, "preset: should be text, got {}"),
+        ({**RUN, "preset": True}, "preset: should be text, got True"),
+        ({**RUN, "experiment": "a\0b.json"}, "experiment: has a NUL character"),
+        ({**RUN, "experiment": "x" * 300}, "unknown experiment 'x{300}'"),
+        ({**RUN, "experiment": "x" * 300 + ".json"}, "cannot be read: File name too long"),
+        (
+            {**RUN, "experiment": "gym:" + "x" * 10_000},
+            r"experiment 'gym:x{76}\.\.\.': no name or path has 10,004 letters",
+        ),
+        ({**RUN, "SEED": 1}, "SEED: is not a setting. Did you mean 'seed'?"),
+        ({**RUN, "": 1}, "'': is not a setting"),
+        ({**RUN, "a\nb": 1}, r"'a\\nb': is not a setting"),
+        ({**RUN, "comment": ["\x1b[31m"]}, r"comment: should be text, got \['\\x1b\[31m'\]"),
+        ({**RUN, "seed": "\x1b[31m"}, r"seed: should be a whole number, got '\\x1b\[31m'"),
     ],
 )
 def test_what_an_entry_may_not_say(write: Any, entry: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read_config_file(write(entry), {})
+
+
+def test_what_is_very_long_is_told_in_short(write: Any) -> None:
+    long = "x" * 1_000_000
+    odd = [{"policy": long}, {"experiment": long}, {"seeds": [long]}, {long: 1}, {"device": long}, {"preset": long}]
+    path = write(*({**RUN, **each} for each in odd), *[{}] * 1000)
+    with pytest.raises(ConfigError, match=r"entry 3: x+.*is not a setting") as caught:
+        read_config_file(path, {})
+    assert len(str(caught.value)) < 10_000
+    assert "`crl list policies` shows what is installed" in str(caught.value).splitlines()[1]
+    assert str(caught.value).endswith("and 986 more")
+
+
+def test_many_problems_of_an_entry_are_told_in_short(write: Any) -> None:
+    with pytest.raises(ConfigError, match=r"entry 0: 100 settings are wrong:(.*\n){21} *and 80 more$"):
+        read_config_file(write({**RUN, **{f"x{index}": 1 for index in range(100)}}), {})
+
+
+@pytest.mark.parametrize("name", ["...json", "..json", "....toml"])
+def test_the_folder_of_the_runs_is_within_the_output_directory(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("[]" if name.endswith("json") else "")
+    with pytest.raises(ConfigError, match="the folder of its runs is called as the file is"):
+        read_config_file(tmp_path / name, {})
+
+
+def test_a_preset_of_none_is_no_preset(write: Any) -> None:
+    (entry,) = read_config_file(write({**RUN, "preset": "none"}), {})
+    assert entry.resolved.run.preset is None
+
+
+def test_policies_that_nobody_offers_are_left_to_the_entries_that_name_them(write: Any) -> None:
+    assert policies_named(write(RUN, {**RUN, "policy": "randon"}, {**RUN, "policy": 3}, RUN)) == ["random"]
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "3", "[3]", '["random"]', "null"])

@@ -23,6 +23,7 @@ from crl_core.plugins import registry
 
 REGISTERED = [each.full_name for each in registry().experiments() if each.distribution == "crl-core"]
 CART = {"type": "vector", "id": "cart", "env": "CartPole-v1", "num_timesteps": 10}
+CATCH = {"type": "image", "id": "catch", "env": "crl_core.tutorial:Catch", "num_timesteps": 10}
 
 
 class ThreeActions(gymnasium.Env[Any, Any]):
@@ -149,6 +150,8 @@ def test_registered_experiments_survive_a_file(name: str, tmp_path: Path) -> Non
         ),
         ({"tasks": [{**CART, "vectorization": "proceses"}]}, "vectorization: should be 'native', .*, got 'proceses'"),
         ({"tasks": [{**CART, "wrappers": ["Wrap"]}]}, r"wrappers: 'Wrap' should be 'module:Class'"),
+        ({"tasks": [{**CATCH, "image_size": [10**15, 10**15]}]}, "it cannot be built: .*MemoryError: "),
+        ({"tasks": ["x" * 10_000] * 100}, r"got 'x+ \[\.\.\.\] x+'\n(.*\n){19}  and 80 more$"),
     ],
 )
 def test_files_that_are_no_experiments(data: Any, message: str, tmp_path: Path) -> None:

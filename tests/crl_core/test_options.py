@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Literal
 import click
 import pytest
 from click.testing import CliRunner
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from crl_core.cli.options import describe, find_option, settings_options
 from crl_core.config import PolicyConfig
-from crl_core.errors import ConfigError
+from crl_core.errors import ConfigError, PluginError
 from crl_core.validation import validate
 
 
@@ -136,6 +136,22 @@ def test_one_problem_is_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as raised:
         validate(Algorithm, {**GOOD, **values})
     assert str(raised.value) == message
+
+
+class Careless(PolicyConfig):
+    size: Any = Field(1, description="A size.")
+
+    @field_validator("size")
+    @classmethod
+    def _positive(cls, size: Any) -> Any:
+        return abs(size)
+
+
+def test_a_policy_that_fails_at_a_setting_is_named() -> None:
+    with pytest.raises(
+        PluginError, match=r"Careless cannot judge these settings: TypeError: bad operand .* report this"
+    ):
+        validate(Careless, {"size": []})
 
 
 def test_what_is_missing_is_named() -> None:

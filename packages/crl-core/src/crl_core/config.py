@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Collection, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
@@ -18,6 +19,9 @@ from crl_core.loading import same_name
 
 __all__ = ["PolicyConfig", "RunConfig", "Settings"]
 
+_DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:[0-9]{1,2})?")  # torch takes cuda:256 for cuda:0
+_TOO_LARGE = 2**63  # for a whole number, as arrays and tensors hold 64 bits
+
 
 class Settings(BaseModel):
     """Frozen settings that take their values as typed or as text, `25e6` included."""
@@ -27,10 +31,18 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _from_text(cls, value: object, info: ValidationInfo) -> object:
-        """Read what a command line can only give as text, before the field's own type checks it."""
-        if not isinstance(value, str) or info.field_name is None:
+        """Read what a command line can only give as text, before the field's own type checks it.
+
+        Also refuses what that type would take and nobody means: true as a number, and what no run could use.
+        """
+        if info.field_name is None:
             return value
-        return _read(value, _plain_types(cls.model_fields[info.field_name].annotation))
+        wanted = _plain_types(cls.model_fields[info.field_name].annotation)
+        if isinstance(value, str):
+            _refuse_text(value)
+            value = _read(value, wanted)
+        _refuse_number(value, wanted)
+        return value
 
 
 class PolicyConfig(Settings):
@@ -109,7 +121,7 @@ class RunConfig(Settings):
     @field_validator("device")
     @classmethod
     def _known_device(cls, device: str) -> str:
-        if device.partition(":")[0] not in {"auto", "cpu", "cuda", "mps"}:
+        if not _DEVICE.fullmatch(device):
             raise ValueError(f"device '{device}' is unknown; use auto, cpu, cuda, cuda:<index> or mps")
         return device
 
@@ -137,7 +149,7 @@ def _read(text: str, wanted: set[Any]) -> object:
     if int in wanted:
         return _integer(text)
     if any(isinstance(each, type) and issubclass(each, Collection) for each in wanted):
-        with contextlib.suppress(json.JSONDecodeError):
+        with contextlib.suppress(ValueError, RecursionError):  # no JSON, a number of thousands of digits; nested deeply
             return json.loads(text)
     return text
 
@@ -148,4 +160,26 @@ def _integer(text: str) -> object:
         number = float(text)
     except ValueError:
         return text
-    return int(text) if text.strip().lstrip("+-").isdigit() else (int(number) if number.is_integer() else text)
+    if not number.is_integer():
+        return text
+    # Python reads no more than 4,300 digits; and a float is exact only where the text has no digits of its own.
+    return int(text) if abs(number) <= _TOO_LARGE and text.strip().lstrip("+-").isdigit() else int(number)
+
+
+def _refuse_text(text: str) -> None:
+    if "\0" in text:
+        raise ValueError("has a NUL character, which no name or path can have")
+    try:
+        text.encode(errors="surrogateescape")  # a command line or a file's name may have bytes that are not UTF-8
+    except UnicodeEncodeError as error:
+        raise ValueError("has half of a surrogate pair, which is no text") from error
+
+
+def _refuse_number(value: object, wanted: set[Any]) -> None:
+    if isinstance(value, bool) and wanted & {int, float} and not wanted & {bool, str}:
+        raise ValueError("should be a whole number" if int in wanted else "should be a number")
+    if isinstance(value, (int, float)) and int in wanted and float not in wanted:
+        if value >= _TOO_LARGE:
+            raise ValueError(f"should be less than {_TOO_LARGE}")
+        if value < -_TOO_LARGE:
+            raise ValueError(f"should be greater than or equal to {-_TOO_LARGE}")

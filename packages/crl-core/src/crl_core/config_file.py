@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from crl_core.data_files import read_data
-from crl_core.errors import ConfigError, CrlError
+from crl_core.errors import ConfigError, CrlError, PluginError
+from crl_core.plugins import registry
 from crl_core.resolve import ResolvedSettings, resolve
-from crl_core.validation import setting_name
+from crl_core.validation import listed, setting_name, shortened, shown
 
 __all__ = ["Entry", "policies_named", "read_config_file"]
 
@@ -65,38 +66,63 @@ def read_config_file(path: Path, flags: Mapping[str, Any]) -> list[Entry]:
             text = str(error)
             problems.append(text if text.startswith(source) else f"{source}: {text}")
     if problems:
-        raise ConfigError("\n  ".join([f"{path}:", *(problem.replace("\n", "\n  ") for problem in problems)]))
+        told = [problem.replace("\n", "\n  ") for problem in listed(problems)]
+        raise ConfigError(shortened("\n  ".join([f"{path}:", *told])))
     return entries
 
 
 def policies_named(path: Path) -> list[str]:
-    """Return the policies that a config file names, each once.
+    """Return the policies that a config file names, each once; those that nobody offers are for its entries to refuse.
 
     Raises:
         ConfigError: it cannot be read.
     """
     named = [settings.get("policy") for settings in _read(path)]
-    return list(dict.fromkeys(name for name in named if isinstance(name, str)))
+    return [name for name in dict.fromkeys(name for name in named if isinstance(name, str)) if _is_offered(name)]
+
+
+def _is_offered(policy: str) -> bool:
+    try:
+        registry().policy(policy)
+    except PluginError:
+        return False
+    return True
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
     data = read_data(path, error=ConfigError)
+    if not path.stem.strip("."):  # the folder of its runs would be the output directory, or the one above
+        raise ConfigError(f"{path}: the folder of its runs is called as the file is without its suffix; name it so")
     if path.suffix.lower() == ".toml":
         unknown = sorted(set(data) - {_TOML_TABLE})
         if unknown:
-            raise ConfigError(f"{path}: '{unknown[0]}' stands outside of any run; begin each run with [[entries]]")
-        data = data.get(_TOML_TABLE)
-    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
-        raise ConfigError(f"{path}: a config file is a list of runs, each an object of settings by name")
+            raise ConfigError(
+                f"{path}: '{shown(unknown[0])}' stands outside of any run; begin each run with [[entries]]"
+            )
+        data = data.get(_TOML_TABLE, [])
+    wrong = _no_list_of_objects(data)
+    if wrong:
+        raise ConfigError(f"{path}: a config file is a list of runs, each an object of settings by name; {wrong}")
     if not data:
         raise ConfigError(f"{path}: it holds no run")
     return [_with_plain_names(path, index, entry) for index, entry in enumerate(data)]
 
 
+def _no_list_of_objects(data: object) -> str:
+    if not isinstance(data, list):
+        return f"it is {shown(data)}"
+    others = (f"entry {index} is {shown(each)}" for index, each in enumerate(data) if not isinstance(each, dict))
+    return next(others, "")
+
+
 def _with_plain_names(path: Path, index: int, entry: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {setting_name(name): value for name, value in entry.items()}
-    if len(plain) < len(entry):
-        raise ConfigError(f"{path}: entry {index}: a setting stands there twice, spelt with '-' and with '_'")
+    plain: dict[str, Any] = {}
+    for name, value in entry.items():
+        if setting_name(name) in plain:
+            raise ConfigError(
+                f"{path}: entry {index}: '{shown(setting_name(name))}' stands there twice, spelt with '-' and with '_'"
+            )
+        plain[setting_name(name)] = value
     return plain
 
 
@@ -119,7 +145,7 @@ def _entries(index: int, written: Mapping[str, Any], flags: Mapping[str, Any], s
 
 def _checked_seeds(seeds: object) -> Sequence[int]:
     if not (isinstance(seeds, list) and seeds and all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds)):
-        raise ConfigError(f"seeds: should be a list of whole numbers from 0 on, such as [0, 1, 2], got {seeds!r}")
+        raise ConfigError(f"seeds: should be a list of whole numbers from 0 on, such as [0, 1, 2], got {shown(seeds)}")
     if len(set(seeds)) < len(seeds):
-        raise ConfigError(f"seeds: each should stand there once, got {seeds!r}")
+        raise ConfigError(f"seeds: each should stand there once, got {shown(seeds)}")
     return seeds

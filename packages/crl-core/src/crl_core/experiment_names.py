@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ __all__ = ["check_experiment", "experiment_file", "experiment_label", "gymnasium
 _GYMNASIUM = "gym:"
 _GYMNASIUM_ID = re.compile(r"([\w.]+:)?([\w-]+/)?[\w.-]+-v\d+")
 _LABEL_LENGTH = 80  # letters; a file's name may have 255 bytes
+_LONGEST_NAME = 4096  # letters; Linux takes no longer path
 
 
 def experiment_file(name: str) -> Path | None:
@@ -50,9 +52,11 @@ def check_experiment(name: str) -> None:
     """Check that there is such an experiment, as far as can be told without making any environment.
 
     Raises:
-        ExperimentError: its file cannot be read, or an environment's name is empty.
+        ExperimentError: its file cannot be read, an environment's name is empty, or its name is no name.
         UnknownNameError: no plugin offers it.
     """
+    if len(name) > _LONGEST_NAME:
+        raise ExperimentError(f"experiment '{name[:_LABEL_LENGTH]}...': no name or path has {len(name):,} letters")
     file = experiment_file(name)
     if file is not None:
         read_data(file, error=ExperimentError)
@@ -70,6 +74,6 @@ def _check_registered(name: str) -> None:
 def _hint(name: str) -> str:
     if _GYMNASIUM_ID.fullmatch(name):
         return f" An environment of Gymnasium is named so: {_GYMNASIUM}{name}."
-    if Path(name).is_file():
+    if os.path.isfile(name):  # noqa: PTH113  # pathlib raises where a name is too long for a file
         return f" An experiment file's name ends in {' or '.join(DATA_SUFFIXES)}."
     return ""

@@ -18,6 +18,7 @@ from crl_core.images import shows_images
 from crl_core.plugins import registry
 from crl_core.specs import load_object
 from crl_core.task import Task
+from crl_core.validation import listed, shortened, shown
 
 __all__ = ["build_experiment"]
 
@@ -43,7 +44,7 @@ def build_experiment(name: str) -> Experiment:
     check_experiment(name)
     file, environments = experiment_file(name), gymnasium_environments(name)
     if file is not None:
-        return _from_file(file)
+        return _from_file_safely(file)
     try:
         return _registered(name) if environments is None else _from_gymnasium(environments)
     except ValidationError as error:
@@ -95,6 +96,15 @@ def _gymnasium_task(env: str, task_id: str) -> Task:
     return ImageTask(id=task_id, env=env, num_timesteps=_STEPS_PER_TASK, image_size=size)
 
 
+def _from_file_safely(path: Path) -> Experiment:
+    try:
+        return _from_file(path)
+    except CrlError:
+        raise
+    except Exception as error:  # what a file says reaches tasks of plugins, and environments
+        raise ExperimentError(f"{path}: it cannot be built: {type(error).__name__}: {error}") from error
+
+
 def _from_file(path: Path) -> Experiment:
     data = read_data(path, error=ExperimentError)
     if not isinstance(data, dict):
@@ -121,7 +131,7 @@ def _tasks(data: Iterable[Any]) -> tuple[list[Task], list[str]]:
         if not isinstance(fields, Mapping):
             lines.append(f"{where}: should be an object with the fields of a task, got {fields!r}")
             continue
-        where += f" '{fields['id']}'" if "id" in fields else ""
+        where += f" '{shown(fields['id'])}'" if "id" in fields else ""
         try:
             kind = task_class(fields)
         except (CrlError, ValueError) as error:
@@ -135,7 +145,7 @@ def _tasks(data: Iterable[Any]) -> tuple[list[Task], list[str]]:
 
 
 def _invalid(what: str, lines: Sequence[str]) -> ExperimentError:
-    return ExperimentError("\n  ".join([f"{what} does not validate:", *lines]))
+    return ExperimentError(shortened("\n  ".join([f"{what} does not validate:", *listed(lines)])))
 
 
 def _lines(error: ValidationError, *, fields: Collection[str] = ()) -> list[str]:

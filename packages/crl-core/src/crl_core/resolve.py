@@ -15,6 +15,7 @@ from crl_core.validation import problems, setting_name, summary
 
 __all__ = ["ResolvedSettings", "resolve"]
 
+_NAMING = ("policy", "experiment", "preset")  # settings that are looked up before the others can be judged
 _REQUIRED = {
     "policy": "--policy: is required; `crl list policies` shows what is installed",
     "experiment": "--experiment: is required; `crl list experiments` shows what is installed",
@@ -43,16 +44,19 @@ def resolve(settings: Mapping[str, Any], *, source: str = "") -> ResolvedSetting
         ExperimentError: the experiment's file cannot be read.
     """
     given = {setting_name(name): value for name, value in settings.items()}
-    missing = [_REQUIRED[name] for name in _REQUIRED if not given.get(name)]
-    if missing:
-        raise ConfigError(summary(missing, source=source))
-    entry = registry().policy(str(given["policy"]))
-    check_experiment(str(given["experiment"]))
+    missing = [_REQUIRED[name] for name in _REQUIRED if given.get(name) in (None, "")]
+    names = {name: given[name] for name in _NAMING if name in given}
+    wrong = missing or problems(RunConfig, names, source=source)
+    if wrong:
+        raise ConfigError(summary(wrong, source=source))
+    named = RunConfig.model_validate(names)
+    entry = registry().policy(named.policy)
+    check_experiment(named.experiment)
     config_class = policy_config_class(entry)
     for_run = {name: value for name, value in given.items() if name in RunConfig.model_fields}
     rest = {name: value for name, value in given.items() if name not in RunConfig.model_fields}
     own, warnings = config_class.split_ignored(rest)
-    preset = preset_settings(entry, str(given["preset"])) if given.get("preset") else {}
+    preset = preset_settings(entry, named.preset) if named.preset else {}
     own = {**preset, **own}
     found = problems(RunConfig, for_run, source=source) + problems(config_class, own, source=source)
     if found:

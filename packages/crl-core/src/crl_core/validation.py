@@ -8,17 +8,21 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from crl_core.config import RunConfig, Settings
-from crl_core.errors import ConfigError, did_you_mean
+from crl_core.errors import ConfigError, CrlError, PluginError, did_you_mean
 
-__all__ = ["flag", "problems", "setting_name", "summary", "validate"]
+__all__ = ["flag", "listed", "problems", "setting_name", "shortened", "shown", "summary", "validate"]
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
+
+_MOST_PROBLEMS = 20  # that one message lists
+_LONGEST_LINE = 500  # letters
 
 # Where pydantic's own words would puzzle somebody who knows no Python types.
 _WORDS = {
     "missing": "is required",
     "int_parsing": "should be a whole number",
     "int_type": "should be a whole number",
+    "int_parsing_size": "should be a whole number that fits into 64 bits",
     "int_from_float": "should be a whole number",
     "float_parsing": "should be a number",
     "float_type": "should be a number",
@@ -51,16 +55,27 @@ def validate(model: type[SettingsT], values: Mapping[str, Any], *, source: str =
 
 
 def problems(model: type[Settings], values: Mapping[str, Any], *, source: str = "") -> list[str]:
-    """Return what is wrong with `values` as settings of `model`, one line each; see `validate`."""
+    """Return what is wrong with `values` as settings of `model`, one line each; see `validate`.
+
+    Raises:
+        PluginError: the settings' own checks fail at them.
+    """
     given = {setting_name(name): value for name, value in values.items()}
     try:
         model.model_validate(given)
     except ValidationError as error:
-        by_setting: dict[str, list[str]] = {}
+        by_setting: dict[str | None, list[str]] = {}
         for problem in error.errors(include_url=False):
-            name = str(problem["loc"][0]) if problem["loc"] else ""
+            name = str(problem["loc"][0]) if problem["loc"] else None
             by_setting.setdefault(name, []).append(_words(model, problem))
         return [_line(name, words, given, source) for name, words in by_setting.items()]
+    except CrlError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"{model.__module__}.{model.__qualname__} cannot judge these settings: {type(error).__name__}: {error}. "
+            "Update the package it is in, or report this to its authors."
+        ) from error
     return []
 
 
@@ -77,24 +92,34 @@ def flag(name: str) -> str:
 def _words(model: type[Settings], problem: Mapping[str, Any]) -> str:
     kind, where = problem["type"], problem["loc"]
     if kind == "extra_forbidden":
-        hint = did_you_mean(str(where[0]), {**model.model_fields, **RunConfig.model_fields})
+        hint = did_you_mean(str(where[0]).lower(), {**model.model_fields, **RunConfig.model_fields})
         return f"is not a setting.{hint}"
     words = _WORDS.get(kind, str(problem["msg"]).removeprefix("Input ").removeprefix("Value error, "))
     index = "".join(f"[{part}]" for part in where[1:] if isinstance(part, int))
     return f"{index} {words}".strip()
 
 
-def _line(name: str, words: Sequence[str], given: Mapping[str, Any], source: str) -> str:
+def _line(name: str | None, words: Sequence[str], given: Mapping[str, Any], source: str) -> str:
     text = ", or ".join(dict.fromkeys(words))
-    if not name:
+    if name is None:
         return text  # a rule about several settings, which names them itself
-    got = f", got {_shown(given[name])}" if name in given and not text.startswith("is not a setting") else ""
-    return f"{name if source else flag(name)}: {text}{got}"
+    got = f", got {shown(given[name])}" if name in given and not text.startswith("is not a setting") else ""
+    return f"{shown(name if source else flag(name))}: {text}{got}"
 
 
-def _shown(value: object) -> str:
-    text = value if isinstance(value, str) and value.strip() else repr(value)
+def shown(value: object) -> str:
+    """Return a value for a message: text as it is, where a terminal can show it, and cut where it is long."""
+    plain = isinstance(value, str) and value.strip() and value.isprintable()
+    text = str(value) if plain else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def shortened(text: str) -> str:
+    """Return text, the middle of each of its long lines left out; the beginning says where, the end what to do."""
+    half = _LONGEST_LINE // 2
+    return "\n".join(
+        line if len(line) <= _LONGEST_LINE else f"{line[:half]} [...] {line[-half:]}" for line in text.split("\n")
+    )
 
 
 def summary(lines: Sequence[str], *, source: str = "") -> str:
@@ -102,4 +127,10 @@ def summary(lines: Sequence[str], *, source: str = "") -> str:
     where = f"{source}: " if source else ""
     if len(lines) == 1:
         return where + lines[0]
-    return "\n  ".join([f"{where}{len(lines)} settings are wrong:", *lines])
+    return "\n  ".join([f"{where}{len(lines)} settings are wrong:", *listed(lines)])
+
+
+def listed(problems: Sequence[str]) -> list[str]:
+    """Return the problems that a message lists: all, but where they are very many, the first and how many are left."""
+    more = len(problems) - _MOST_PROBLEMS
+    return [*problems[:_MOST_PROBLEMS], *([f"and {more:,} more"] if more > 0 else [])]
