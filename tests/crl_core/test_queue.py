@@ -118,7 +118,7 @@ def test_all_entries_run_and_a_failed_one_stops_no_other(tmp_path: Path) -> None
     assert run_entries(queue, console, run_all=True, retry_failed=True) == 1  # its run.json says nothing
     assert run_entries(queue, console, run_all=False, retry_failed=False) == 0
     assert isinstance(console.file, io.StringIO)
-    assert "Error: entry 1: " in console.file.getvalue()
+    assert f"Error: {queue.path}: entry 1: " in console.file.getvalue()
     assert "every run of it has been started" in console.file.getvalue()
 
 

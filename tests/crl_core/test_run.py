@@ -28,6 +28,8 @@ from crl_core.errors import EnvironmentFailure, ExperimentError, PluginError, Ru
 from crl_core.experiment import Experiment
 from crl_core.policy import TimestepData, TrainingProgress
 from crl_core.rollout import Rollout
+from crl_core.runners.base import CollectedData
+from crl_core.runners.batch import BatchRunner
 from crl_core.stopping import Interrupted
 from crl_core.task import Task
 
@@ -285,6 +287,21 @@ def test_a_policy_that_raises_elsewhere_is_told_too(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=message):
         run(make_plan(tmp_path / "action", two_scripted_tasks(), policy=FaultyAction))
     assert status(tmp_path / "action")["state"] == "failed"
+
+
+def test_a_runner_that_raises_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: BatchRunner) -> CollectedData:
+        raise MemoryError("no room for so many environments")
+
+    monkeypatch.setattr(BatchRunner, "collect_data", fail)
+    plan = make_plan(tmp_path / "run", two_scripted_tasks(), no_initial_eval=True)
+    with pytest.raises(
+        TrainingError, match=r"runner .*BatchRunner.* raised in collect_data\(\) at step 0 of task 'first'"
+    ):
+        run(plan)
+    again = make_plan(tmp_path / "again", two_scripted_tasks())
+    with pytest.raises(TrainingError, match="raised in an evaluation at step 0 of task 'first': MemoryError: no room"):
+        run(again)
 
 
 def test_metrics_that_are_no_numbers_are_told(tmp_path: Path) -> None:

@@ -140,3 +140,8 @@ def test_this_machine_can_be_asked(tmp_path: Path) -> None:
 )
 def test_bytes_read_well(count: float, text: str) -> None:
     assert human_bytes(count) == text
+
+
+def test_a_path_that_no_file_system_takes_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ReplayError, match="cannot be used: File name too long"):
+        plan(1000, 1000, tmp_path / ("x" * 300))

@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 from crl_core.config_file import Entry, read_config_file
 from crl_core.errors import ConfigError, RunDirectoryError
 from crl_core.sessions import STALE_SECONDS, heartbeat_age, is_live, read_record, read_status, seconds_since_change
+from crl_core.validation import listed, shown
 
 __all__ = ["EntryState", "Queue", "Standing"]
 
@@ -88,8 +89,9 @@ class Queue:
         if label in by_label:
             return by_label[label]
         seeds = [name for name in by_label if name.startswith(f"{label}:")]
-        hint = f"it has seeds: {', '.join(seeds)}" if seeds else f"its entries are {', '.join(by_label)}"
-        raise ConfigError(f"--resume-id: there is no entry {label} in {self.path}; {hint}")
+        known = ", ".join(listed(seeds or list(by_label)))
+        hint = f"it has seeds: {known}" if seeds else f"its entries are {known}"
+        raise ConfigError(f"--resume-id: there is no entry {shown(label)} in {self.path}; {hint}")
 
     def unclaimed(self) -> Iterator[Entry]:
         """Yield the entries that nobody has claimed, looking anew before each."""

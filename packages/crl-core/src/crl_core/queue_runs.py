@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
 
 from rich.console import Console
 
 from crl_core.config_file import Entry
-from crl_core.errors import CrlError, ExperimentError, RunDirectoryError
+from crl_core.errors import CrlError, RunDirectoryError
 from crl_core.experiment_source import build_experiment
 from crl_core.launch import launch
 from crl_core.logs import RunLog
@@ -29,21 +30,19 @@ def check_experiments(queue: Queue) -> None:
     """Build every experiment once, so that a mistake in the last entry is told before the first one runs.
 
     Raises:
-        ExperimentError: one cannot be built; names the entry.
+        CrlError: one cannot be built; names the entry.
     """
     first_uses = {entry.resolved.run.experiment: entry for entry in reversed(queue.entries)}
     for name, entry in first_uses.items():
-        try:
+        with _named(queue, entry):
             build_experiment(name)
-        except CrlError as error:
-            raise ExperimentError(f"{queue.path}: entry {entry.label}: {error}") from error
 
 
 def plan_entry(queue: Queue, entry: Entry) -> RunPlan:
     """Decide everything about an entry's run and check it against this machine; nothing is written.
 
     Raises:
-        CrlError: the run could not work.
+        CrlError: the run could not work; names the entry.
     """
     for warning in entry.resolved.warnings:
         _log.warning(warning)
@@ -54,7 +53,17 @@ def plan_entry(queue: Queue, entry: Entry) -> RunPlan:
         "written": dict(entry.written),
         "overrides": dict(queue.flags),
     }
-    return plan_run(config, entry.resolved.policy, queue=origin)
+    with _named(queue, entry):
+        return plan_run(config, entry.resolved.policy, queue=origin)
+
+
+@contextlib.contextmanager
+def _named(queue: Queue, entry: Entry) -> Iterator[None]:
+    """Say of what is wrong which entry it is about."""
+    try:
+        yield
+    except CrlError as error:
+        raise type(error)(f"{queue.path}: entry {entry.label}: {error}") from error
 
 
 def run_entry(queue: Queue, entry: Entry, console: Console, *, abandoned: bool = False) -> bool:
@@ -119,7 +128,9 @@ def run_entries(queue: Queue, console: Console, *, run_all: bool, retry_failed: 
             if not run_all:
                 raise
             failed += 1
-            console.print(f"Error: entry {entry.label}: {error}", markup=False, highlight=False, soft_wrap=True)
+            where = f"{queue.path}: entry {entry.label}: "
+            text = f"Error: {where}{str(error).removeprefix(where)}"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
         if ran and not run_all:
             return 0
     if not (ran or failed):

@@ -14,6 +14,7 @@ from crl_core.errors import CrlError, EnvironmentFailure, TrainingError
 from crl_core.evaluation import EvaluationProgress, evaluate
 from crl_core.observers.base import Moment, Observer, mean_return
 from crl_core.plan import RunPlan
+from crl_core.plugins import origin
 from crl_core.policy import Policy
 from crl_core.run_directory import Status
 from crl_core.runners.base import CollectedData, EnvironmentRunner
@@ -93,7 +94,8 @@ class Run:
                 runner.on_wait = self._on_wait
                 self._save_and_evaluate()
                 while not schedule.task_done():
-                    data = runner.collect_data()
+                    with self._told("collect_data()", of=runner):
+                        data = runner.collect_data()
                     started = time.perf_counter()
                     with self._told("train()"):
                         metrics = self._policy.train(data.rollouts, progress=schedule.progress())
@@ -103,19 +105,20 @@ class Run:
             self._end_task(visit, runner)
 
     @contextlib.contextmanager
-    def _told(self, method: str) -> Iterator[None]:
-        """Say in words what the policy raises in one of its methods, and where."""
+    def _told(self, method: str, *, of: EnvironmentRunner | None = None) -> Iterator[None]:
+        """Say in words what the policy, or a runner, raises in one of its methods, and where."""
         try:
             yield
-        except CrlError:
+        except (CrlError, Interrupted):
             raise
         except Exception as error:
+            policy = self._plan.policy
+            who = f"policy '{policy.spec.name}' ({policy.owner})" if of is None else f"runner {origin(type(of))}"
             progress = self._schedule.progress()
             task = self._plan.experiment.tasks[progress.task].id
             raise TrainingError(
-                f"policy '{self._plan.policy.spec.name}' ({self._plan.policy.owner}) raised in {method} at step "
-                f"{progress.total_steps:,} of task '{task}': {type(error).__name__}: {error}. The traceback is in "
-                "log.txt; the last checkpoint is good."
+                f"{who} raised in {method} at step {progress.total_steps:,} of task '{task}': {type(error).__name__}: "
+                f"{error}. The traceback is in log.txt; the last checkpoint is good."
             ) from error
 
     def _start_task(self, visit: Visit) -> None:
@@ -178,17 +181,12 @@ class Run:
         schedule = self._schedule
         tasks = {index: task for index, task in enumerate(self._plan.experiment.tasks) if task.continual_eval}
         started = time.perf_counter()
-        returns = evaluate(
-            self._policy,
-            tasks,
-            seeds={
-                index: seed_sequence(
-                    self._plan.config.seed, Purpose.EVALUATION, task=index, segment=schedule.evaluations
-                )
-                for index in tasks
-            },
-            on_progress=self._on_evaluation_progress,
-        )
+        seeds = {
+            index: seed_sequence(self._plan.config.seed, Purpose.EVALUATION, task=index, segment=schedule.evaluations)
+            for index in tasks
+        }
+        with self._told("an evaluation"):
+            returns = evaluate(self._policy, tasks, seeds=seeds, on_progress=self._on_evaluation_progress)
         schedule.evaluated()
         figures: dict[str, float] = {}
         for index, episodes in returns.items():

@@ -116,5 +116,9 @@ def human_bytes(count: float) -> str:
 
 
 def _nearest_existing(path: Path) -> Path:
-    path = path.absolute()
-    return next(candidate for candidate in (path, *path.parents) if candidate.exists())
+    try:
+        return next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
+    except OSError as error:
+        raise ReplayError(
+            f"The replay directory {path} cannot be used: {error.strerror}. Choose another path."
+        ) from error
