@@ -2,7 +2,7 @@
 
     python benchmarks/kills.py [--kills 50] [--policy clear] [--experiment breakout] [--set NAME=VALUE …]
 
-The kills come at random moments; the first ones, one for each of `--at-boundary`, exactly when a task's end is logged.
+The kills come at random moments; if a task ends before, exactly when its end is logged, the first `--at-boundary` times.
 At the end the logs are checked against each other, against the schedule, and against what the settings say.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 import random
 import subprocess
@@ -55,11 +56,13 @@ class Kill:
         at: when: `boundary`, or the seconds after the run was begun or resumed.
         step: the last step that was logged.
         checkpoint: the step of the newest checkpoint; -1 where there was none.
+        trained: whether the session had made an update.
     """
 
     at: str
     step: int
     checkpoint: int
+    trained: bool
 
     @property
     def lost(self) -> int:
@@ -80,7 +83,9 @@ class Outcome:
 @click.option("--policy", default="clear", show_default=True)
 @click.option("--experiment", default="breakout", show_default=True)
 @click.option("--kills", default=50, show_default=True)
-@click.option("--at-boundary", default=1, show_default=True, help="How many of the kills come exactly at a task's end.")
+@click.option(
+    "--at-boundary", default=1, show_default=True, help="How many of the kills may come exactly at a task's end."
+)
 @click.option("--num-timesteps", default=20_000, show_default=True, help="Steps of each task, in each of two cycles.")
 @click.option("--longest", default=20.0, show_default=True, help="Seconds after which a kill comes at the latest.")
 @click.option("--seed", default=0, show_default=True, help="Of the moments of the kills.")
@@ -124,7 +129,7 @@ def campaign(
         directory: the run directory, which is not there yet.
         settings: as `crl run` takes them.
         kills: how many; fewer come if the run ends before.
-        at_boundary: how many of them come when a task's end is logged.
+        at_boundary: how many of them may come when a task's end is logged.
         longest: seconds after a start at which a kill comes at the latest.
         rng: draws the moments.
     """
@@ -133,15 +138,14 @@ def campaign(
     command = [*_CRL, "run", *options, "--output-dir", str(directory)]
     log = directory.with_name("output.txt")
     while len(outcome.kills) < kills:
-        boundary = sum(kill.at == "boundary" for kill in outcome.kills) < at_boundary
-        at = _run_until_killed(command, log, directory, None if boundary else rng.uniform(0, longest))
+        at_boundary_too = sum(kill.at == "boundary" for kill in outcome.kills) < at_boundary
+        begun_at = _newest_checkpoint(directory)
+        at = _run_until_killed(command, log, directory, rng.uniform(0, longest), at_boundary_too=at_boundary_too)
         command = [*_CRL, "resume", str(directory)]
         if at is None:
             break
-        found = resumable_checkpoints(directory / "checkpoints")
-        rows = _rows(directory / "metrics.jsonl")
-        step = max((row["step"] for row in rows), default=0)
-        outcome.kills.append(Kill(at, step, int(found[0].name) if found else -1))
+        step = max((row["step"] for row in _rows(directory / "metrics.jsonl")), default=0)
+        outcome.kills.append(Kill(at, step, _newest_checkpoint(directory), trained=step > max(0, begun_at)))
     with log.open("ab") as file:
         ended = subprocess.run(command, stdout=file, stderr=file, env=_environment(), timeout=3600, check=False)
     if ended.returncode:
@@ -151,7 +155,14 @@ def campaign(
     return outcome
 
 
-def _run_until_killed(command: Sequence[str], log: Path, directory: Path, seconds: float | None) -> str | None:
+def _newest_checkpoint(directory: Path) -> int:
+    found = resumable_checkpoints(directory / "checkpoints")
+    return int(found[0].name) if found else -1
+
+
+def _run_until_killed(
+    command: Sequence[str], log: Path, directory: Path, seconds: float, *, at_boundary_too: bool
+) -> str | None:
     """Start a command and kill it so long after its session began, or at a task's end; None if it ended before that."""
     before = _session(directory)
     ends = _task_ends(directory)
@@ -159,17 +170,13 @@ def _run_until_killed(command: Sequence[str], log: Path, directory: Path, second
         process = subprocess.Popen(command, stdout=file, stderr=file, env=_environment())
     try:
         _wait(lambda: _session(directory) > before, process)
-        if seconds is None:
-            _wait(lambda: _task_ends(directory) > ends, process)
-        else:
-            deadline = time.monotonic() + seconds
-            _wait(lambda: time.monotonic() > deadline, process)
+        deadline = time.monotonic() + seconds
+        _wait(lambda: time.monotonic() > deadline or (at_boundary_too and _task_ends(directory) > ends), process)
+        at = "boundary" if time.monotonic() < deadline else f"{seconds:.2f} s"
     finally:
         process.kill()
         process.wait()
-    if process.returncode >= 0:
-        return None
-    return "boundary" if seconds is None else f"{seconds:.2f} s"
+    return at if process.returncode < 0 else None
 
 
 def _wait(condition: Any, process: subprocess.Popen[bytes]) -> None:
@@ -216,6 +223,7 @@ def _check(directory: Path, outcome: Outcome) -> None:
     limit = record["run"]["timesteps_per_save"] + largest
     lost = [kill.lost for kill in outcome.kills]
     outcome.figures |= {"most steps lost": max(lost, default=0), "allowed to be lost": limit}
+    outcome.figures |= {"kills after some update of the session": sum(kill.trained for kill in outcome.kills)}
     outcome.problems += [f"{each} steps were lost, more than {limit}" for each in lost if each > limit]
     if record["policy"]["name"] == "clear":
         outcome.problems += _replay(directory, record, updates, outcome)
@@ -275,6 +283,7 @@ def _learning_rates(updates: Sequence[Mapping[str, Any]], record: Mapping[str, A
 
 
 def _tensorboard(directory: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells of each session
     events = EventAccumulator(str(directory), size_guidance={"scalars": 0}).Reload()
     problems = []
     for name in sorted({row["name"] for row in rows} - {"task_start", "task_end"}):
