@@ -13,18 +13,20 @@ import os
 import random
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
+from crl_core.config_file import Entry
 from crl_core.queue import Queue
+from crl_core.sessions import STALE_SECONDS
 
 _ENTRY = {
     "policy": "random",
@@ -83,13 +85,26 @@ def campaign(directory: Path, processes: int, entries: int, kills: int, rng: ran
     (directory / "study.json").write_text(json.dumps([{**_ENTRY, "seed": seed} for seed in range(entries)]))
     queue = Queue(directory / "study.json", {"output_dir": str(directory / "out")})
     outcome.seconds, outcome.killed = _run_all(queue, directory, processes, kills, rng)
-    standings = {entry.label: queue.standing(entry).state for entry in queue.entries}
-    outcome.left = {label: state for label, state in standings.items() if state != "finished"}
+    outcome.left = {entry.label: _left(queue, entry) for entry in queue.entries}
+    outcome.left = {label: state for label, state in outcome.left.items() if state != "finished"}
     if len(outcome.left) > outcome.killed:
         outcome.problems.append(f"{outcome.killed} processes were killed and {len(outcome.left)} entries are not done")
+    sessions = {label: _sessions(queue, label) + 1 for label in outcome.left}
     _finish(queue, outcome)
-    _check(queue, directory, outcome)
+    _check(queue, directory, outcome, sessions)
     return outcome
+
+
+def _left(queue: Queue, entry: Entry) -> str:
+    """Return how an entry stands; one that was claimed without a sign of life is stale only after a while."""
+    deadline = time.monotonic() + 2 * STALE_SECONDS
+    while (state := queue.standing(entry).state) == "claimed" and time.monotonic() < deadline:
+        time.sleep(1)
+    return state
+
+
+def _sessions(queue: Queue, label: str) -> int:
+    return len(list(queue.run_directory(queue.entry(label)).glob("sessions/*")))
 
 
 def _run_all(queue: Queue, directory: Path, count: int, kills: int, rng: random.Random) -> tuple[float, int]:
@@ -130,10 +145,7 @@ def _finish(queue: Queue, outcome: Outcome) -> None:
     listed = _listed(queue, outcome)
     first = True
     for label, state in outcome.left.items():
-        if state == "claimed":  # killed before the run was begun, so there is nothing to lose
-            shutil.rmtree(queue.run_directory(queue.entry(label)))
-            _must_succeed(_command(queue, "--resume-id", label), outcome)
-        elif label not in listed:
+        if label not in listed:
             outcome.problems.append(f"`crl queue` does not say how to go on with entry {label}, which is {state}")
         elif first:
             _must_succeed([*_CRL, *shlex.split(listed[label])[1:]], outcome)
@@ -154,7 +166,7 @@ def _must_succeed(command: list[str], outcome: Outcome) -> str:
     return result.stdout
 
 
-def _check(queue: Queue, directory: Path, outcome: Outcome) -> None:
+def _check(queue: Queue, directory: Path, outcome: Outcome, expected_sessions: Mapping[str, int]) -> None:
     """Note every entry that did not run exactly once, to its end."""
     told = "".join(path.read_text() for path in directory.glob("process*.txt"))
     claims = Counter(re.findall(r"^entry (\S+) of ", told, re.MULTILINE))
@@ -169,8 +181,8 @@ def _check(queue: Queue, directory: Path, outcome: Outcome) -> None:
         rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         if [(row["name"], row["value"]) for row in rows if row["name"].startswith("task_")] != _MARKS:
             outcome.problems.append(f"entry {entry.label} did not log each task once")
-        sessions = len(list((run / "sessions").iterdir()))
-        if sessions != (2 if outcome.left.get(entry.label) == "stale" else 1):
+        sessions = _sessions(queue, entry.label)
+        if sessions != expected_sessions.get(entry.label, 1):
             outcome.problems.append(f"entry {entry.label} was started {sessions} times")
     for line in re.findall(r"^(?:Error|Traceback).*", told, re.MULTILINE):
         outcome.problems.append(line)

@@ -2,7 +2,7 @@
 
     python benchmarks/kills.py [--kills 50] [--policy clear] [--experiment breakout] [--set NAME=VALUE …]
 
-The kills come at random moments; if a task ends before, exactly when its end is logged, the first `--at-boundary` times.
+The kills come at random moments; if a task ends before, exactly when its end is logged (`--at-boundary` times).
 At the end the logs are checked against each other, against the schedule, and against what the settings say.
 """
 
