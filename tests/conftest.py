@@ -75,7 +75,7 @@ def python(site: Path, tmp_path: Path) -> Crl:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             check=False,
         )
 

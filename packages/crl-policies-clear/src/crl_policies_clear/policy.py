@@ -63,6 +63,7 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         Raises:
             ReplayError: it does not fit, or its disk is a network file system.
         """
+        super().prepare(config, observation_space=observation_space, total_steps=total_steps, directory=directory)
         if config.batch_replay_ratio == 0:
             return config
         parent = Path(config.large_file_path) if config.large_file_path is not None else directory / "replay"

@@ -6,12 +6,15 @@ Letters in shapes: T steps, N columns, A actions.
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import gymnasium
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +28,8 @@ from crl_policies_impala.loss import baseline_loss, entropy_loss, policy_gradien
 from crl_policies_impala.network import ImpalaNetwork, NetworkOutput
 
 __all__ = ["AuxiliaryLoss", "ImpalaPolicy", "ImpalaTimestepData"]
+
+_log = logging.getLogger(__name__)
 
 ConfigT = TypeVar("ConfigT", bound=ImpalaConfig)
 
@@ -72,6 +77,15 @@ class ImpalaPolicy(Policy[ConfigT]):
         self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
         self.optimizer = self._make_optimizer()
         self._reward_scale = _RunningScale()
+
+    @classmethod
+    def prepare(
+        cls, config: ConfigT, *, observation_space: gymnasium.Space[Any], total_steps: int, directory: Path
+    ) -> ConfigT:
+        """Say whether the run can be repeated."""
+        if config.runner_name == "pipelined" and not config.deterministic:
+            _log.info("runner pipelined: the same seed does not give the same run again; --deterministic does, slower")
+        return config
 
     def runner_options(self, task: Task, *, eval_mode: bool) -> dict[str, Any]:
         """Return the options of the runner that the settings name."""
