@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -196,6 +197,17 @@ def test_a_claim_that_is_taken_over_in_vain_is_given_back(tmp_path: Path) -> Non
     abandoned(queue)
     with pytest.raises(DeviceError):
         begin_or_go_on(queue, queue.entries[0], Console(file=io.StringIO()))
+    assert queue.standing(queue.entries[0]).state == "waiting"
+
+
+def test_a_full_disk_is_told_and_the_entry_waits_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    queue = make_queue(tmp_path, RUN)
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(RunDirectoryError, match=r"out/study/0 cannot be written: .*No space left on device"):
+        run_entry(queue, queue.entries[0], Console(file=io.StringIO()))
     assert queue.standing(queue.entries[0]).state == "waiting"
 
 

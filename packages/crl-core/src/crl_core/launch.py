@@ -13,7 +13,7 @@ import click
 import torch
 from rich.console import Console
 
-from crl_core.errors import EnvironmentFailure, RunDirectoryError
+from crl_core.errors import EnvironmentFailure
 from crl_core.logs import RunLog
 from crl_core.observers.base import Observer, Observers
 from crl_core.observers.jsonl import JsonlObserver
@@ -24,7 +24,7 @@ from crl_core.plan import RunPlan
 from crl_core.policy import Policy
 from crl_core.resume import restore
 from crl_core.run import Run
-from crl_core.run_directory import State, Status, make_run_directory, write_record
+from crl_core.run_directory import State, Status, make_run_directory, write_record, writing
 from crl_core.runners.hangs import HangWatch
 from crl_core.sessions import begin_session
 from crl_core.stopping import Interrupted, StopRequest
@@ -49,7 +49,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
         CrlError: the run could not go on; its last checkpoint is good.
     """
     policy = plan.make_policy()
-    with StopRequest() as stop:
+    with StopRequest() as stop, writing(plan.directory):
         status, state = _begin(plan, policy, resume=resume, session=session)
         log.write_to(plan.directory / "log.txt")
         _log.info("run directory: %s", plan.directory)
@@ -103,8 +103,6 @@ def _ending(plan: RunPlan, run: Run, status: Status, log: RunLog) -> Iterator[No
         state: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with contextlib.suppress(OSError):  # what is wrong with the disk is told by the error itself
             status.end(state, f"{type(error).__name__}: {error}", run.where())
-        if isinstance(error, OSError):
-            raise RunDirectoryError(f"the run directory {plan.directory} cannot be written: {error}") from error
         raise
     status.end("finished", "", run.where())
 

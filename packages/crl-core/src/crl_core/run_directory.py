@@ -9,7 +9,7 @@ import platform
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +29,7 @@ __all__ = [
     "environment_record",
     "make_run_directory",
     "write_record",
+    "writing",
 ]
 
 State = Literal["running", "finished", "failed", "interrupted"]
@@ -100,6 +101,19 @@ def write_record(directory: Path, record: Mapping[str, Any]) -> None:
         with contextlib.suppress(OSError):
             (directory / "checkpoints").rmdir()
         raise RunDirectoryError(f"--output-dir: {directory} cannot be written: {error}") from error
+
+
+@contextlib.contextmanager
+def writing(directory: Path) -> Iterator[None]:
+    """Say in words that a run directory cannot be written.
+
+    Raises:
+        RunDirectoryError: it cannot, for example because the disk is full or the directory is gone.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunDirectoryError(f"the run directory {directory} cannot be written: {error}") from error
 
 
 def environment_record() -> dict[str, Any]:
