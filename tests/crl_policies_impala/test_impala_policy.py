@@ -17,6 +17,7 @@ from tests.rollouts import PROGRESS, make_policy, random_rollout
 from crl_core.errors import ExperimentError
 from crl_core.policy import TrainingProgress
 from crl_core.tutorial import tutorial
+from crl_policies_impala import policy as policy_module
 from crl_policies_impala.config import ImpalaConfig
 from crl_policies_impala.policy import ImpalaPolicy
 
@@ -94,6 +95,23 @@ def test_one_update_equals_a_straightforward_reference(tmp_path: Path) -> None:
     assert metrics["learning_rate"] == learning_rate
     for parameter, wanted in zip(policy.network.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{}, {"baseline_includes_uncertainty": True}])
+def test_one_update_in_several_passes_equals_one_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    whole, parts = make(tmp_path, **settings), make(tmp_path, **settings)
+    data = rollout(columns=5)
+    expected = whole.train([data], progress=PROGRESS)
+    calls: list[int] = []
+    monkeypatch.setattr(policy_module, "_OBSERVATION_VALUES_PER_PASS", data.observations[:1].numel())
+    parts.network.register_forward_hook(lambda module, args, output: calls.append(len(args[0])))
+    assert parts.train([data], progress=PROGRESS) == pytest.approx(expected, rel=1e-4)
+    assert len(calls) > 1
+    assert sum(calls) == data.last_rewards.numel()
+    for mine, other in zip(parts.network.parameters(), whole.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, other)
 
 
 def test_the_columns_of_several_rollouts_are_learned_in_batches(tmp_path: Path) -> None:

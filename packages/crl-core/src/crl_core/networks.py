@@ -35,11 +35,11 @@ class NatureCnn(nn.Module):
         first = 32 * width
         self.convolutions = nn.Sequential(
             nn.Conv2d(shape[0], first, kernel_size=8, stride=4),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(first, 2 * first, kernel_size=4, stride=2),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(2 * first, 2 * first, kernel_size=3, stride=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Flatten(),
         )
         self.linear = nn.Linear(_output_size(self.convolutions, shape), features)
@@ -47,7 +47,7 @@ class NatureCnn(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features `[B, F]`."""
-        return torch.relu(self.linear(self.convolutions(images)))
+        return torch.relu_(self.linear(self.convolutions(images)))
 
 
 class ResidualCnn(nn.Module):
@@ -98,13 +98,15 @@ class GridCnn(nn.Module):
     def __init__(self, shape: tuple[int, ...], *, features: int = 128) -> None:
         """Make a network for images of `shape` (C, H, W)."""
         super().__init__()
-        self.convolutions = nn.Sequential(nn.Conv2d(shape[0], 16, kernel_size=3, padding=1), nn.ReLU(), nn.Flatten())
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(shape[0], 16, kernel_size=3, padding=1), nn.ReLU(inplace=True), nn.Flatten()
+        )
         self.linear = nn.Linear(_output_size(self.convolutions, shape), features)
         self.num_features = features
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features `[B, F]`."""
-        return torch.relu(self.linear(self.convolutions(images)))
+        return torch.relu_(self.linear(self.convolutions(images)))
 
 
 class Mlp(nn.Module):

@@ -31,6 +31,8 @@ __all__ = ["AuxiliaryLoss", "ImpalaPolicy", "ImpalaTimestepData"]
 
 _log = logging.getLogger(__name__)
 
+_OBSERVATION_VALUES_PER_PASS = 2**23  # some 300 rows of Atari: 5 to 20 percent faster than 672 rows in one pass
+
 ConfigT = TypeVar("ConfigT", bound=ImpalaConfig)
 
 
@@ -206,16 +208,23 @@ class ImpalaPolicy(Policy[ConfigT]):
     def _evaluate(self, batch: Rollout) -> NetworkOutput:
         """Return the network's outputs for all T + 1 rows: logits `[T + 1, N, A]`, values `[T + 1, N]`."""
         shape = batch.last_rewards.shape
-        outputs: NetworkOutput = self.network(
+        inputs = (
             batch.observations.flatten(0, 1),
             batch.last_actions.flatten(),
             batch.last_rewards.flatten(),
             batch.num_actions.expand(shape).flatten(),
         )
-        logits, values, uncertainty = outputs
+        parts = zip(*(each.chunk(self._num_passes(batch.observations)) for each in inputs), strict=True)
+        logits, values, uncertainty = _joined([self.network(*part) for part in parts])
         return NetworkOutput(
             logits.view(*shape, -1), values.view(shape), None if uncertainty is None else uncertainty.view(shape)
         )
+
+    def _num_passes(self, observations: Tensor) -> int:
+        """Return in how many parts the network sees observations: what does not fit into a CPU's caches is slow."""
+        if self.device.type != "cpu":
+            return 1
+        return math.ceil(observations.numel() / _OBSERVATION_VALUES_PER_PASS)
 
     def _learning_rewards(self, rewards: Tensor) -> Tensor:
         if self.config.normalize_reward:
@@ -242,6 +251,16 @@ class ImpalaPolicy(Policy[ConfigT]):
             momentum=config.momentum,
             foreach=True,
         )
+
+
+def _joined(parts: Sequence[NetworkOutput]) -> NetworkOutput:
+    """Return the rows of all parts."""
+    uncertainties = [each.uncertainty for each in parts if each.uncertainty is not None]
+    return NetworkOutput(
+        torch.cat([each.policy_logits for each in parts]),
+        torch.cat([each.values for each in parts]),
+        torch.cat(uncertainties) if uncertainties else None,
+    )
 
 
 class _RunningScale:
