@@ -6,11 +6,14 @@ import itertools
 import threading
 import time
 
+import numpy as np
 import pytest
+from tests.crl_core.small_runs import guessing_policy, scripted_task
 
 from crl_core.errors import EnvironmentFailure
 from crl_core.runners import hangs
 from crl_core.runners.hangs import EnvironmentCall, HangWatch, raise_if_hanging
+from crl_core.runners.loop import EnvironmentLoop
 
 
 @pytest.fixture
@@ -59,10 +62,52 @@ def test_time_for_which_the_process_was_suspended_does_not_count(
     hours = itertools.count(step=3600.0)  # as if it was suspended again and again
     monkeypatch.setattr(hangs.time, "monotonic", lambda: next(hours))
     told: list[EnvironmentFailure] = []
+    beats: list[int] = []
     deadline = time.perf_counter() + 60
-    with HangWatch(told.append), EnvironmentCall(60.0, EnvironmentFailure):
+    with HangWatch(beat=lambda: beats.append(1), tell=told.append), EnvironmentCall(60.0, EnvironmentFailure):
         while clock.seconds == 0.0:
             assert time.perf_counter() < deadline
         raise_if_hanging()
     assert 0 < clock.seconds < 60
     assert told == []
+    assert beats
+
+
+def test_what_an_earlier_run_left_behind_is_not_the_next_ones(clock: hangs._Clock) -> None:
+    left, end = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with EnvironmentCall(1.0, EnvironmentFailure):
+            left.set()
+            end.wait(60)
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    assert left.wait(60)
+    clock.tick(100.0)
+    with HangWatch(beat=lambda: None, tell=lambda failure: None):
+        raise_if_hanging()
+    end.set()
+    thread.join()
+
+
+def test_threads_that_do_not_stop_are_left_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    end = threading.Event()
+    threads = [threading.Thread(target=end.wait, args=(seconds,), name=f"for-{seconds}") for seconds in (0, 60)]
+    for thread in threads:
+        thread.start()
+    hangs.join_threads(threads, 0.2)
+    assert [record.getMessage() for record in caplog.records] == [
+        "for-60 did not stop within 0.2 s and was left behind"
+    ]
+    end.set()
+    threads[1].join()
+
+
+def test_closing_is_a_call_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = scripted_task()
+    loop = EnvironmentLoop(guessing_policy(task), task, seed=np.random.SeedSequence(0), num_envs=2, eval_mode=False)
+    timed: list[bool] = []
+    monkeypatch.setattr(loop._envs, "close", lambda: timed.append(threading.get_ident() in hangs._in_progress))
+    loop.close()
+    assert timed == [True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import multiprocessing
 import os
 import signal
@@ -277,6 +278,18 @@ def test_a_worker_that_hangs_is_given_up_and_can_be_closed() -> None:
         envs.step(np.array([0, 0]))
     envs.close()
     assert multiprocessing.active_children() == []
+
+
+def test_time_for_which_the_process_was_suspended_is_not_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = itertools.count(step=3600.0)
+    envs = task(vectorization="processes").make_envs(2, seeds=SEEDS, evaluation=False)
+    try:
+        monkeypatch.setattr("crl_core.workers.time.monotonic", lambda: next(hours))
+        envs.reset()
+        envs.step(np.array([0, 0]))
+    finally:
+        monkeypatch.undo()
+        envs.close()
 
 
 def test_ctrl_c_is_left_to_the_main_process() -> None:

@@ -62,6 +62,21 @@ def a_file(directory: Path) -> Path:
     return directory / "file"
 
 
+def checkpoints_of_something_else(directory: Path) -> Path:
+    (directory / "checkpoints" / "700000").mkdir(parents=True)
+    return directory
+
+
+def sessions_of_something_else(directory: Path) -> Path:
+    (directory / "sessions" / "notes").mkdir(parents=True)
+    return directory
+
+
+def status_of_something_else(directory: Path) -> Path:
+    (directory / "status.json").write_text("mine")
+    return directory
+
+
 def under_a_file(directory: Path) -> Path:
     return a_file(directory) / "run"
 
@@ -75,6 +90,9 @@ def too_long(directory: Path) -> Path:
     [
         (another_run, "holds another run already. Choose another directory; nothing was changed."),
         (other_files, "exists and is not an empty directory. Choose another; nothing was changed."),
+        (checkpoints_of_something_else, "exists and is not an empty directory."),
+        (sessions_of_something_else, "exists and is not an empty directory."),
+        (status_of_something_else, "exists and is not an empty directory."),
         (a_file, "exists and is not an empty directory. Choose another; nothing was changed."),
         (under_a_file, "cannot be"),
         (too_long, "cannot be used: [Errno 36] File name too long"),
@@ -83,7 +101,7 @@ def too_long(directory: Path) -> Path:
 def test_what_cannot_be_used_is_left_alone(tmp_path: Path, make: Any, message: str) -> None:
     directory = make(tmp_path)
     before = snapshot(tmp_path)
-    for function in (check_run_directory, lambda path: create_run_directory(path, {})):
+    for function in (check_run_directory, make_run_directory, lambda path: write_record(path, {})):
         with pytest.raises(RunDirectoryError) as raised:
             function(directory)
         assert str(raised.value).startswith("--output-dir: ")
@@ -170,3 +188,25 @@ def test_status_beats_now_and_then_and_ends_at_once(tmp_path: Path, monkeypatch:
     assert read()["total_steps"] == 2
     status.end("failed", "the disk is full", {"total_steps": 3})
     assert (read()["state"], read()["reason"], read()["total_steps"]) == ("failed", "the disk is full", 3)
+
+
+def test_a_run_that_was_taken_over_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "sessions" / "0").mkdir(parents=True)
+    status = Status(tmp_path, session=0)
+    before = (tmp_path / "status.json").read_text()
+    (tmp_path / "sessions" / "1").mkdir()
+    for call in (status.check, lambda: status.tell({}), lambda: status.end("finished", "", {})):
+        with pytest.raises(RunDirectoryError, match="was taken over by another process"):
+            call()
+    assert (tmp_path / "status.json").read_text() == before
+
+
+def test_a_status_that_cannot_be_written_is_told_and_tried_again(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    status = Status(directory, session=0)
+    status._written = float("-inf")
+    directory.rename(tmp_path / "moved")
+    for _ in range(2):
+        with pytest.raises(RunDirectoryError, match="run cannot be written: "):
+            status.beat(dict)

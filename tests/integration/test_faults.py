@@ -22,6 +22,7 @@ start = test_run.start  # the fixture
 pytestmark = pytest.mark.timeout(240)  # nothing hangs
 
 FAULTS = """
+import threading
 import time
 from pathlib import Path
 
@@ -41,7 +42,8 @@ class Breaking(Catch):
 
 class Hanging(Catch):
     def step(self, action):
-        while Path("hang").exists():
+        evaluation = threading.current_thread().name.startswith("evaluation")
+        while Path("hang").exists() or (evaluation and Path("hang_evaluation").exists()):
             time.sleep(0.1)
         return super().step(action)
 
@@ -169,11 +171,13 @@ def test_an_environment_that_hangs_ends_the_run(
 
 def test_an_environment_that_hangs_in_an_evaluation_ends_the_run(faults: None, start: Start, tmp_path: Path) -> None:
     directory = tmp_path / "run"
-    (tmp_path / "hang").touch()
-    process = start(*FAULTY, "--experiment", "hanging")
-    assert_one_message(process, "task 'catch'", "evaluation step 1", "an environment gave no answer for")
+    settings = ["--continual-testing-freq", "5000", "--timesteps-per-save", "100000000"]
+    process = started(start, directory, *FAULTY, "--experiment", "hanging", *settings)
+    (tmp_path / "hang_evaluation").touch()
+    assert_one_message(process, "task 'catch'", "evaluation step", "an environment gave no answer for")
     assert status(directory)["state"] == "failed"
-    (tmp_path / "hang").unlink()
+    assert numbered(directory)[-1] == status(directory)["total_steps"] > 0  # it was saved first
+    (tmp_path / "hang_evaluation").unlink()
     assert_goes_on(start, directory)
 
 

@@ -263,7 +263,10 @@ def build():
 """
 
 
-def test_ctrl_c_ends_worker_processes_too(start: Start, tmp_path: Path, install_code: Callable[..., None]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_ends_worker_processes_too(
+    start: Start, tmp_path: Path, install_code: Callable[..., None], number: signal.Signals
+) -> None:
     install_code("fixture-workers", WORKERS)
     process = start(
         *("run", "--experiment", "in_workers", "--num-actors", "2", "--batch-size", "2", "--unroll-length", "5"),
@@ -271,8 +274,8 @@ def test_ctrl_c_ends_worker_processes_too(start: Start, tmp_path: Path, install_
     )
     wait_for(training(tmp_path / "run"), process)
     assert len(processes_of_session(process.pid)) >= 3
-    os.killpg(process.pid, signal.SIGINT)
-    assert_saved(process, tmp_path / "run", "SIGINT")
+    os.killpg(process.pid, number)
+    assert_saved(process, tmp_path / "run", number.name)
 
 
 def test_no_worker_outlives_a_killed_run(start: Start, tmp_path: Path, install_code: Callable[..., None]) -> None:

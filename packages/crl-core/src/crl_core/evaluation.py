@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +16,11 @@ from crl_core.cores import usable_cores
 from crl_core.errors import EnvironmentFailure
 from crl_core.policy import Policy
 from crl_core.runners.base import Episode
+from crl_core.runners.hangs import join_threads
 from crl_core.seeding import torch_seed
 from crl_core.task import Task
 
 __all__ = ["EvaluationProgress", "episode_quotas", "evaluate"]
-
-_log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.1
 _CLOSE_SECONDS = 10.0  # an environment that is being made, as Atari's are one by one, takes seconds
@@ -147,19 +145,15 @@ class _Players:
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        going_on = any(thread.is_alive() for thread in self._threads)  # looked at first: one that fails now has told
         if self._failures:
             raise self._failures[0]
-        return any(thread.is_alive() for thread in self._threads)
+        return going_on
 
     def stop(self) -> None:
         """End the games that are not over."""
         self._stop.set()
-        deadline = time.monotonic() + _CLOSE_SECONDS
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        late = [thread.name for thread in self._threads if thread.is_alive()]
-        if late:
-            _log.warning("%s did not stop within %g s; an environment hangs", ", ".join(late), _CLOSE_SECONDS)
+        join_threads(self._threads, _CLOSE_SECONDS)
 
     def _play(self) -> None:
         try:

@@ -13,7 +13,7 @@ import click
 import torch
 from rich.console import Console
 
-from crl_core.errors import EnvironmentFailure
+from crl_core.errors import EnvironmentFailure, RunDirectoryError
 from crl_core.logs import RunLog
 from crl_core.observers.base import Observer, Observers
 from crl_core.observers.jsonl import JsonlObserver
@@ -34,7 +34,7 @@ __all__ = ["launch"]
 _log = logging.getLogger(__name__)
 
 
-def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False, session: int | None = None) -> None:
+def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False, status: Status | None = None) -> None:
     """Run a plan.
 
     Args:
@@ -42,7 +42,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
         console: where progress is shown.
         log: what log.txt is added to.
         resume: whether to go on with the run in the plan's directory, from its newest checkpoint.
-        session: of a new run, its session, where that was begun already.
+        status: of a new run, the status of its session, where that was begun already.
 
     Raises:
         Interrupted: the user asked the run to end; it was saved.
@@ -50,7 +50,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
     """
     policy = plan.make_policy()
     with StopRequest() as stop, writing(plan.directory):
-        status, state = _begin(plan, policy, resume=resume, session=session)
+        status, state = _begin(plan, policy, resume=resume, status=status)
         log.write_to(plan.directory / "log.txt")
         _log.info("run directory: %s", plan.directory)
         _log.info("device: %s, torch threads: %d, seed: %d", plan.device, torch.get_num_threads(), plan.config.seed)
@@ -64,7 +64,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
         status.tell(run.where())
         with _ending(plan, run, status, log):
             try:
-                with HangWatch(lambda failure: _end_hanging(failure, plan, run, status)):
+                with _watched(plan, run, status):
                     run.train()
             finally:
                 observers.close()
@@ -73,19 +73,20 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
 
 
 def _begin(
-    plan: RunPlan, policy: Policy[Any], *, resume: bool, session: int | None
+    plan: RunPlan, policy: Policy[Any], *, resume: bool, status: Status | None
 ) -> tuple[Status, Mapping[str, Any] | None]:
     """Begin a session; return its status and, where the run goes on, the state of the checkpoint it goes on from."""
-    with contextlib.ExitStack() as stack:
-        if session is None:
-            if not resume:
-                make_run_directory(plan.directory)
-            session = stack.enter_context(begin_session(plan.directory))
+    if status is not None:
+        write_record(plan.directory, plan.record())
+        return status, None
+    if not resume:
+        make_run_directory(plan.directory)
+    with begin_session(plan.directory) as session:
         state = restore(policy, plan.directory) if resume else None
         status = Status(plan.directory, session=session)
         if not resume:
             write_record(plan.directory, plan.record())
-        return status, state
+    return status, state
 
 
 @contextlib.contextmanager
@@ -101,20 +102,29 @@ def _ending(plan: RunPlan, run: Run, status: Status, log: RunLog) -> Iterator[No
     except BaseException as error:
         log.write_traceback(error)
         state: State = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        with contextlib.suppress(OSError):  # what is wrong with the disk is told by the error itself
+        with contextlib.suppress(RunDirectoryError):  # what is wrong with the disk is told by the error itself
             status.end(state, f"{type(error).__name__}: {error}", run.where())
         raise
     status.end("finished", "", run.where())
 
 
-def _end_hanging(failure: EnvironmentFailure, plan: RunPlan, run: Run, status: Status) -> None:
-    """Say what there is to say when the main thread hangs in an environment, before the process ends."""
-    text = f"{failure}. What was not saved is lost; go on with: {_resume_command(plan)}"
-    status.end("failed", f"{type(failure).__name__}: {failure}", run.where())
-    with (plan.directory / "log.txt").open("a", encoding="utf-8") as file:
-        file.write(f"{text}\n")
-        faulthandler.dump_traceback(file)
-    click.echo(f"\nError: {text}", err=True)
+def _watched(plan: RunPlan, run: Run, status: Status) -> HangWatch:
+    """Return what shows that this process lives, and speaks for the main thread where that hangs in an environment."""
+
+    def beat() -> None:
+        with contextlib.suppress(RunDirectoryError):  # the main thread's to raise, at its own next sign
+            status.beat(run.where)
+
+    def tell(failure: EnvironmentFailure) -> None:
+        text = f"{failure}. What was not saved is lost; go on with: {_resume_command(plan)}"
+        click.echo(f"\nError: {text}", err=True)
+        with contextlib.suppress(RunDirectoryError):
+            status.end("failed", f"{type(failure).__name__}: {failure}", run.where())
+        with contextlib.suppress(OSError), (plan.directory / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+            faulthandler.dump_traceback(file)
+
+    return HangWatch(beat=beat, tell=tell)
 
 
 def _resume_command(plan: RunPlan) -> str:

@@ -135,7 +135,11 @@ class Queue:
         if first is None:
             return
         named = Path(_origin(first).get("config_file", self.path))
-        if named.is_file() and not named.samefile(self.path):
+        try:
+            is_another = named.is_file() and not named.samefile(self.path)
+        except OSError:  # it lies where this user may not look
+            return
+        if is_another:
             raise ConfigError(
                 f"{self.path}: {self.directory} holds the runs of another config file of that name, {named}. Rename "
                 "this one, or send its runs elsewhere with --output-dir."
@@ -147,6 +151,8 @@ class Queue:
         That is what the file says of it, and flags where any are given now.
         """
         origin = _origin(self.run_directory(entry))
+        if not origin:
+            return []
         written = _differences(origin.get("written", entry.written), entry.written, "in the config file")
         flags = _differences(origin.get("overrides", {}), self.flags, "on the command line")
         return written + (flags if self.flags else [])

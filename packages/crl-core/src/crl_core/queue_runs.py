@@ -16,7 +16,7 @@ from crl_core.logs import RunLog
 from crl_core.plan import RunPlan, plan_run
 from crl_core.queue import EntryState, Queue
 from crl_core.resume import read_run
-from crl_core.run_directory import Status, writing
+from crl_core.run_directory import Status
 from crl_core.sessions import STALE_SECONDS, begin_session
 
 __all__ = ["begin_or_go_on", "check_experiments", "go_on", "plan_entry", "run_entries", "run_entry"]
@@ -84,9 +84,9 @@ def run_entry(queue: Queue, entry: Entry, console: Console, *, abandoned: bool =
     with RunLog(console) as log, queue.claim(entry, abandoned=abandoned) as claimed:
         if claimed:
             _log.info("entry %s of %s", entry.label, queue.path)
-            with writing(directory), begin_session(directory) as session:
-                Status(directory, session=session)  # from now on everybody sees whose it is
-                launch(plan_entry(queue, entry), console, log, session=session)
+            with begin_session(directory) as session:
+                status = Status(directory, session=session)  # from now on everybody sees whose it is
+                launch(plan_entry(queue, entry), console, log, status=status)
         return claimed
 
 

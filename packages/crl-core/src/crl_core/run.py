@@ -75,6 +75,7 @@ class Run:
             self._walk()
         except (Interrupted, EnvironmentFailure):
             self._save()
+            self._stop.check()  # a signal to all processes of a run may have ended an environment's first
             raise
         finally:
             self._policy.shutdown()
@@ -209,6 +210,7 @@ class Run:
         schedule = self._schedule
         if schedule.saved_here():
             return
+        self._status.check()
         policy_state = self._policy.state_dict()
         self._check_finite(policy_state)
         schedule.saved()

@@ -8,6 +8,7 @@ import os
 import platform
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -71,7 +72,17 @@ def _check(directory: Path) -> None:
 
 def _is_of_a_claim(path: Path) -> bool:
     """Tell whether a session leaves this before there is a run.json. Who owns the directory is for sessions to say."""
-    return path.name in {"sessions", "status.json", "checkpoints"} or path.name.startswith((".now-", ".run.json."))
+    if path.name == "checkpoints":
+        return _is_empty(path)
+    if path.name == "sessions":
+        return path.is_dir() and all(each.name.isdigit() and _is_empty(each) for each in path.iterdir())
+    if path.name == "status.json":
+        return (path.parent / "sessions").is_dir()
+    return path.name.startswith((".now-", ".run.json.", ".status.json."))
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def make_run_directory(directory: Path) -> None:
@@ -145,14 +156,27 @@ def _git_commit() -> str | None:
 
 
 class Status:
-    """status.json: whether a run is running, finished, failed or interrupted, and a sign of life."""
+    """status.json: whether a run is running, finished, failed or interrupted, and a sign of life.
+
+    Any thread may show one. Every method raises `RunDirectoryError` where it cannot be written, or where another
+    process has taken the run over, as it may when this one was suspended for minutes.
+    """
 
     def __init__(self, directory: Path, *, session: int) -> None:
         """Write `running` into a run directory, for a session that was begun."""
-        self._path = directory / "status.json"
+        self._directory = directory
+        self._session = session
         self._who = {**this_process(), "session": session}
         self._written = float("-inf")
+        self._lock = threading.Lock()
         self._write("running", "")
+
+    def check(self) -> None:
+        """Raise if another process has taken the run over."""
+        if (self._directory / "sessions" / str(self._session + 1)).exists():
+            raise RunDirectoryError(
+                f"{self._directory} was taken over by another process, as this one gave no sign of life; it stops here"
+            )
 
     def beat(self, progress: Callable[[], Mapping[str, Any]]) -> None:
         """Show a sign of life, at most every ten seconds; `progress` is asked only then."""
@@ -168,7 +192,7 @@ class Status:
         self._write(state, reason, **progress)
 
     def _write(self, state: State, reason: str, **progress: Any) -> None:
-        self._written = time.monotonic()
+        self.check()
         record = {
             "state": state,
             "reason": reason,
@@ -176,4 +200,6 @@ class Status:
             "heartbeat": datetime.now(UTC).isoformat(timespec="seconds"),
             **progress,
         }
-        write_durably(self._path, json.dumps(record, indent=1))
+        with self._lock, writing(self._directory):
+            write_durably(self._directory / "status.json", json.dumps(record, indent=1))
+        self._written = time.monotonic()

@@ -113,12 +113,15 @@ def begin_session(directory: Path) -> Iterator[int]:
 def _take_back(directory: Path, number: int) -> None:
     """Remove what a session leaves that came to nothing."""
     sessions = directory / "sessions"
+    status = read_status(directory)
     if not (directory / "run.json").exists():
+        if status is not None and status.get("session") != number:
+            return  # another process has taken it over
         (directory / "status.json").unlink(missing_ok=True)
         for each in sessions.iterdir():  # earlier ones too: they were killed before they began a run
             each.rmdir()
         sessions.rmdir()
-    elif (read_status(directory) or {}).get("session") != number:
+    elif status is None or status.get("session") != number:
         (sessions / str(number)).rmdir()
 
 

@@ -8,6 +8,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing import resource_tracker
 from typing import Any
@@ -18,6 +19,7 @@ from gymnasium.vector.async_vector_env import _async_worker
 
 __all__ = ["WorkerEnvs", "WorkerTraceback", "belong_to_parent", "end_processes", "interrupts_held_back"]
 
+_POLL_SECONDS = 0.2
 _CLOSE_SECONDS = 5.0
 
 
@@ -33,7 +35,9 @@ class WorkerEnvs(AsyncVectorEnv):
     ) -> None:
         """Start one process per factory; a factory must be picklable. A step or reset may last `answer_seconds`."""
         self._answer_seconds = answer_seconds
-        with self._watched(), interrupts_held_back():
+        self._starting = contextlib.ExitStack()
+        with self._watched(), self._starting:
+            self._starting.enter_context(interrupts_held_back())
             super().__init__(factories, context="spawn", worker=_work, autoreset_mode=AutoresetMode.NEXT_STEP)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -64,6 +68,19 @@ class WorkerEnvs(AsyncVectorEnv):
         for pipe in self.parent_pipes:
             if pipe is not None:
                 pipe.close()
+
+    def _check_spaces(self) -> None:
+        self._starting.close()  # all processes have started, and wait for their environments takes the time it takes
+        super()._check_spaces()  # type: ignore[no-untyped-call]  # Gymnasium's
+
+    def _poll_pipe_envs(self, timeout: float | None = None) -> bool:
+        """Wait for the answers of all workers; tell whether they came in time, for which this process ran."""
+        silent, waited = set(self.parent_pipes), 0.0
+        while silent and (timeout is None or waited < timeout):
+            began = time.monotonic()
+            silent.difference_update(multiprocessing.connection.wait(silent, _POLL_SECONDS))
+            waited += min(time.monotonic() - began, _POLL_SECONDS)  # it is longer if this process was suspended
+        return not silent
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:

@@ -20,6 +20,7 @@ from crl_core.rollout import Rollout
 from crl_core.runners.base import CollectedData, Episode
 from crl_core.runners.batch import BatchRunner
 from crl_core.runners.collector import UnrollCollector
+from crl_core.runners.hangs import join_threads
 from crl_core.seeding import child_sequences, torch_seed
 from crl_core.task import Task
 
@@ -136,24 +137,15 @@ class PipelinedRunner(BatchRunner):
         """Stop the collectors; count the steps they had ready in `dropped_steps`."""
         super().close()
         self._stop.set()
-        deadline = time.monotonic() + _CLOSE_SECONDS
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(max(0.0, deadline - time.monotonic()))
-        self._warn_of_what_is_left()
+        join_threads(self._threads, _CLOSE_SECONDS)
         self._threads = []
+        if self._failure is not None:
+            _log.warning("task '%s': a collector failed while it was closed", self.task.id, exc_info=self._failure)
+            self._failure = None
         while not self._queue.empty():
             self._waiting.append(self._queue.get_nowait().rollout)
         self.dropped_steps += sum(rollout.steps for rollout in self._waiting)
         self._waiting = []
-
-    def _warn_of_what_is_left(self) -> None:
-        late = [thread.name for thread in self._threads if thread.is_alive()]
-        if late:
-            _log.warning("%s did not stop within %g s; an environment hangs", ", ".join(late), _CLOSE_SECONDS)
-        if self._failure is not None:
-            _log.warning("task '%s': a collector failed while it was closed", self.task.id, exc_info=self._failure)
-            self._failure = None
 
     def _publish(self) -> None:
         """Give collectors the newest weights: a fresh copy, since a network in use must never be written to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -108,6 +109,7 @@ class Observers(Observer):
         return {name: length for each in self._observers for name, length in each.flush().items()}
 
     def close(self) -> None:
-        """Close all."""
-        for each in self._observers:
-            each.close()
+        """Close all, also where one of them raises."""
+        with contextlib.ExitStack() as stack:
+            for each in reversed(self._observers):
+                stack.push(contextlib.closing(each))

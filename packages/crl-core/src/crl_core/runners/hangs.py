@@ -1,22 +1,25 @@
 """Environments that hang: every call into them is timed, and one that lasts too long ends the run.
 
-A call that never returns cannot be broken off, only left behind. Where another thread waits for it, that one raises and
-the run is saved and closed as after any failure. Where the main thread itself is in the call, `HangWatch` ends the
-process, and the run goes on from its last checkpoint.
+A call that never returns cannot be broken off, only left behind. Where the main thread waits for another that is in the
+call, it raises, and the run is saved and closed as after any failure. Where the main thread itself is in the call,
+`HangWatch` ends the process, and the run goes on from its last checkpoint.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
 from crl_core.errors import EnvironmentFailure
 
-__all__ = ["EnvironmentCall", "HangWatch", "raise_if_hanging"]
+__all__ = ["EnvironmentCall", "HangWatch", "join_threads", "raise_if_hanging"]
+
+_log = logging.getLogger(__name__)
 
 _POLITE_SECONDS = 2.0  # beyond the limit: what waits by itself, as worker processes do, tells more
 _LAST_RESORT_SECONDS = 10.0
@@ -80,30 +83,46 @@ def raise_if_hanging() -> None:
     Raises:
         EnvironmentFailure: one does; the message names its task.
     """
-    failure = _first_failure(_POLITE_SECONDS)
-    if failure is not None:
-        raise failure
+    for call in list(_in_progress.values()):
+        failure = call.hanging(_POLITE_SECONDS)
+        if failure is not None:
+            raise failure
 
 
-def _first_failure(grace: float) -> EnvironmentFailure | None:
-    found = (call.hanging(grace) for call in list(_in_progress.values()))
-    return next((failure for failure in found if failure is not None), None)
+def join_threads(threads: Iterable[threading.Thread], seconds: float) -> None:
+    """Wait for threads that were asked to stop, all in all so long; warn of those that do not, and leave them."""
+    deadline = time.monotonic() + seconds
+    late = []
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            late.append(thread.name)
+    if late:
+        _log.warning("%s did not stop within %g s and was left behind", ", ".join(late), seconds)
 
 
 class HangWatch:
-    """Keeps the time, and ends the process if an environment hangs and nobody else has ended the run.
+    """Keeps the time, shows that the process lives, and ends it if the main thread hangs in an environment.
 
     A context manager.
     """
 
-    def __init__(self, tell: Callable[[EnvironmentFailure], None]) -> None:
-        """Watch in a thread, and call `tell` in it before the end."""
+    def __init__(self, *, beat: Callable[[], None], tell: Callable[[EnvironmentFailure], None]) -> None:
+        """Watch in a thread.
+
+        Args:
+            beat: called in it again and again, as the main thread may be busy for long.
+            tell: called in it before the end.
+        """
+        self._beat = beat
         self._tell = tell
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="hang-watch", daemon=True)
 
     def __enter__(self) -> Self:
         """Begin to watch."""
+        _in_progress.clear()  # what an earlier run has left behind is not this one's
         self._thread.start()
         return self
 
@@ -120,7 +139,9 @@ class HangWatch:
             now = time.monotonic()
             _clock.tick(min(now - last, 2 * _POLL_SECONDS))
             last = now
-            failure = _first_failure(_LAST_RESORT_SECONDS)
+            self._beat()
+            call = _in_progress.get(threading.main_thread().ident or 0)
+            failure = call.hanging(_LAST_RESORT_SECONDS) if call is not None else None
             if failure is not None:
                 try:
                     self._tell(failure)

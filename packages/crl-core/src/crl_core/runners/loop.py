@@ -74,19 +74,20 @@ class EnvironmentLoop:
         self._was_done: Bools = np.zeros(num_envs, np.bool_)
         self.last_data: TimestepData | None = None
         self._call = EnvironmentCall(task.step_timeout_seconds, self._checks.failure)
+        begin = EnvironmentCall(num_envs * task.step_timeout_seconds, self._checks.failure)  # one after the other
         try:
-            with EnvironmentCall(num_envs * task.step_timeout_seconds, self._checks.failure):
+            with begin:
                 self._envs = task.make_envs(num_envs, seeds=environment_seeds(seed, num_envs), evaluation=eval_mode)
         except CrlError:
             raise
         except Exception as error:
             raise self._checks.raised("make_envs", error) from error
         try:
-            with self._call:
+            with begin:
                 shown, _ = self._envs.reset()
             self.observations = self._checks.observations(shown)
         except BaseException as error:
-            self._envs.close()
+            self.close()
             if isinstance(error, CrlError) or not isinstance(error, Exception):
                 raise
             raise self._checks.raised("reset", error) from error
@@ -145,7 +146,8 @@ class EnvironmentLoop:
 
     def close(self) -> None:
         """Close the environments."""
-        self._envs.close()
+        with self._call:
+            self._envs.close()
 
     def _count(self, rewards: npt.NDArray[np.float32], is_reset: Bools, episode_over: Bools) -> list[Episode]:
         """Add a row to the running returns, and take out the games that ended with it."""

@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from crl_core.errors import CrlError, EnvironmentFailure
-from crl_core.runners.worker import SIGN_OF_LIFE, Failure, work
+from crl_core.runners.worker import SIGN_OF_LIFE, SIGN_SECONDS, Failure, work
 from crl_core.task import Task
 from crl_core.workers import WorkerTraceback, end_processes, interrupts_held_back
 
@@ -44,7 +44,8 @@ class WorkerProcesses:
         """Start nothing yet; messages name the task, and one of its steps may take as long as it says."""
         self.answered: dict[int, Any] = {}
         self._task_id = task.id
-        self._silence = task.step_timeout_seconds
+        self._step_seconds = task.step_timeout_seconds
+        self._limit = _START_SECONDS  # of the first answer, which takes making the environment, too
         self._workers: list[_Worker] = []
         self._are_ready = False
 
@@ -80,7 +81,7 @@ class WorkerProcesses:
             EnvironmentFailure: a process died, is silent or raised what is no `CrlError`.
             CrlError: a process raised it.
         """
-        limit = self._silence if silence is None else silence
+        limit = silence or self._limit
         silent_seconds = dict.fromkeys(range(len(self._workers)), 0.0)  # of those that have not answered
         while silent_seconds:
             started = time.monotonic()
@@ -90,7 +91,11 @@ class WorkerProcesses:
             for index in tuple(silent_seconds):
                 silent_seconds[index] = 0.0 if index in heard else silent_seconds[index] + waited
                 if silent_seconds[index] > limit:
-                    raise self._failure(index, f"gave no sign of life for {limit:g} seconds")
+                    raise self._failure(
+                        index,
+                        f"gave no sign of life for {limit:g} seconds. If one step needs so long, set the task's "
+                        f"step_timeout_seconds, which is {self._step_seconds:g}",
+                    )
             for index in heard:
                 message = self._receive(index)
                 if message != SIGN_OF_LIFE:
@@ -98,6 +103,8 @@ class WorkerProcesses:
                     del silent_seconds[index]
         answers = [self.answered[index] for index in range(len(self._workers))]
         self.answered = {}
+        if self._are_ready:
+            self._limit = self._step_seconds + 2 * SIGN_SECONDS
         return answers
 
     def close(self) -> None:

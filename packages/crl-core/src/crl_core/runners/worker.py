@@ -24,10 +24,10 @@ from crl_core.runners.batch import BatchRunner
 from crl_core.task import Task
 from crl_core.workers import belong_to_parent
 
-__all__ = ["SIGN_OF_LIFE", "Assignment", "Failure", "work"]
+__all__ = ["SIGN_OF_LIFE", "SIGN_SECONDS", "Assignment", "Failure", "work"]
 
 SIGN_OF_LIFE = b""
-_SIGN_SECONDS = 1.0
+SIGN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class _Parent:
 
     def sign_of_life(self) -> None:
         now = time.monotonic()
-        if now - self._last_sign >= _SIGN_SECONDS:
+        if now - self._last_sign >= SIGN_SECONDS:
             self._last_sign = now
             self._send(SIGN_OF_LIFE)
 
