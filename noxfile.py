@@ -13,7 +13,7 @@ nox.options.sessions = ["check", "wheels", "scaffold", "docs"]
 
 ROOT = Path(__file__).parent
 PACKAGES = sorted(path.name for path in (ROOT / "packages").iterdir() if (path / "pyproject.toml").exists())
-TEST_TOOLS = ("hypothesis", "opencv-python-headless", "pytest", "pytest-timeout")
+TEST_TOOLS = ("hypothesis", "opencv-python-headless", "pytest", "pytest-timeout", "pytest-xdist")
 CHECK_TOOLS = (*TEST_TOOLS, "mypy", "nox", "ruff", "types-psutil")
 
 # A run that walks through all six games in about a minute; it shows that everything fits together, not that it learns.
@@ -45,7 +45,7 @@ def check(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy", *(f"packages/{name}/src" for name in PACKAGES))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "--numprocesses=2", "--dist=worksteal", *session.posargs)
 
 
 @nox.session

@@ -153,7 +153,7 @@ def test_a_killed_worker_ends_the_run(faults: None, start: Start, tmp_path: Path
     [
         (IMPALA, "pipelined", "an environment gave no answer for"),
         (IMPALA, "batch", "What was not saved is lost; go on with: crl resume run"),  # the main thread itself hangs
-        (FAULTY, "full_parallel", "gave no sign of life for 3 seconds"),
+        (FAULTY, "full_parallel", "set the task's step_timeout_seconds, which is 3"),
     ],
 )
 def test_an_environment_that_hangs_ends_the_run(
@@ -165,8 +165,9 @@ def test_an_environment_that_hangs_ends_the_run(
     assert_one_message(process, "task 'catch'", message)
     assert status(directory)["state"] == "failed"
     assert message in (directory / "log.txt").read_text()
-    (tmp_path / "hang").unlink()
-    assert_goes_on(start, directory)
+    if runner == "batch":  # what the others saved is as after any failure
+        (tmp_path / "hang").unlink()
+        assert_goes_on(start, directory)
 
 
 def test_an_environment_that_hangs_in_an_evaluation_ends_the_run(faults: None, start: Start, tmp_path: Path) -> None:
@@ -177,8 +178,6 @@ def test_an_environment_that_hangs_in_an_evaluation_ends_the_run(faults: None, s
     assert_one_message(process, "task 'catch'", "evaluation step", "an environment gave no answer for")
     assert status(directory)["state"] == "failed"
     assert numbered(directory)[-1] == status(directory)["total_steps"] > 0  # it was saved first
-    (tmp_path / "hang_evaluation").unlink()
-    assert_goes_on(start, directory)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ IGNORED = {
 @pytest.mark.parametrize("policy", ["clear", "impala", "ppo"])
 @pytest.mark.timeout(240)
 def test_the_published_atari_settings_run(crl: Any, tmp_path: Path, policy: str) -> None:
-    flags = ["--num-steps", "5"] if policy == "ppo" else SMALL
+    flags = ["--num-processes", "2", "--num-steps", "5"] if policy == "ppo" else SMALL
     if policy == "clear":
         flags = [*flags, "--replay-buffer-frames", "2000", "--large-file-path", "scratch"]
     config = ROOT / "configs" / f"{policy}_atari.json"
