@@ -180,3 +180,10 @@ def test_a_file_is_either_the_old_or_the_new_one(tmp_path: Path, monkeypatch: py
     with pytest.raises(OSError, match="No space"):
         write_durably(path, json.dumps({"state": "finished"}))
     assert json.loads(path.read_text()) == {"state": "running"}
+
+
+def test_a_directory_that_is_gone_is_told_and_not_made_again(tmp_path: Path) -> None:
+    directory = tmp_path / "run" / "checkpoints"
+    with pytest.raises(RunDirectoryError, match="checkpoints was deleted or moved"):
+        save_checkpoint(directory, "100", Checkpoint({}, {}))
+    assert list(tmp_path.iterdir()) == []

@@ -244,7 +244,7 @@ def test_a_run_directory_that_is_deleted_ends_the_run(faults: None, start: Start
     process = started(start, tmp_path / "run", *BREAKING)
     (tmp_path / "run").rename(tmp_path / "doomed")
     shutil.rmtree(tmp_path / "doomed")
-    assert_one_message(process, "run/", "cannot be written")
+    assert_one_message(process, "cannot be written", "run")
     assert not (tmp_path / "run").exists()
 
 

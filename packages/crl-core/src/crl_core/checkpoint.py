@@ -72,6 +72,11 @@ def save_checkpoint(directory: Path, name: str, checkpoint: Checkpoint) -> Path:
         _sync_directory(directory)
     except (OSError, RuntimeError) as error:  # torch raises either when a disk is full
         shutil.rmtree(unfinished, ignore_errors=True)
+        if not directory.is_dir():
+            raise RunDirectoryError(
+                f"the checkpoint {final} cannot be written: {directory} was deleted or moved. Put it back and resume "
+                "the run, or start it again."
+            ) from error
         raise RunDirectoryError(
             f"the checkpoint {final} cannot be written: {error}. The last complete one is still there; make room "
             "or mend the disk, then resume the run."
