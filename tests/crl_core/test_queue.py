@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from crl_core.errors import ConfigError, DeviceError, ExperimentError, RunDirectoryError
+from crl_core.errors import ConfigError, DeviceError, ExperimentError, RunBusyError, RunDirectoryError
 from crl_core.queue import Queue
 from crl_core.queue_runs import begin_or_go_on, plan_entry, run_entries, run_entry
 from crl_core.run_directory import Status
@@ -198,6 +198,22 @@ def test_a_claim_that_is_taken_over_in_vain_is_given_back(tmp_path: Path) -> Non
     with pytest.raises(DeviceError):
         begin_or_go_on(queue, queue.entries[0], Console(file=io.StringIO()))
     assert queue.standing(queue.entries[0]).state == "waiting"
+
+
+def test_an_entry_that_another_process_goes_on_with_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(queue: Queue, entry: Any, console: Console) -> bool:
+        raise RunBusyError("it is running")
+
+    queue = make_queue(tmp_path, RUN)
+    abandoned(queue)
+    monkeypatch.setattr("crl_core.queue_runs.go_on", busy)
+    console = Console(file=io.StringIO(), width=200)
+    assert run_entries(queue, console, run_all=True, retry_failed=True) == 0
+    assert isinstance(console.file, io.StringIO)
+    assert "entry 0 of " in console.file.getvalue()
+    assert "Error" not in console.file.getvalue()
 
 
 def test_a_full_disk_is_told_and_the_entry_waits_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,8 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path) ->
     plan = killed_at(tmp_path, 3)
     shutil.rmtree(plan.directory / "checkpoints")
     (plan.directory / "checkpoints").mkdir()
+    metrics = plan.directory / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().partition("\n")[0] + "\n")  # before it, only a task's start is logged
     resume(plan)
     whole = tmp_path / "whole" / "metrics.jsonl"
     assert (plan.directory / "metrics.jsonl").read_bytes() == whole.read_bytes()
@@ -139,8 +141,14 @@ def test_nothing_goes_on_when_every_checkpoint_is_damaged(tmp_path: Path) -> Non
     plan = killed_at(tmp_path, 5)
     for path in resumable_checkpoints(plan.directory / "checkpoints"):
         (path / "state.json").write_text("{")
+    logged_before = (plan.directory / "metrics.jsonl").read_bytes()
+    for _ in range(2):  # the second time all that could be read is set aside
+        with pytest.raises(CheckpointError, match="none of its checkpoints can be read"):
+            resume(plan)
+    shutil.rmtree(plan.directory / "checkpoints")
     with pytest.raises(CheckpointError, match="none of its checkpoints can be read"):
         resume(plan)
+    assert (plan.directory / "metrics.jsonl").read_bytes() == logged_before
     assert status(plan.directory)["state"] == "running"  # untouched
     assert [path.name for path in (plan.directory / "sessions").iterdir()] == ["0"]
 

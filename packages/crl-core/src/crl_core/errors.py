@@ -53,6 +53,10 @@ class RunDirectoryError(CrlError):
     """A run directory that cannot be created, is taken, or is not a run."""
 
 
+class RunBusyError(RunDirectoryError):
+    """A run that another process works on."""
+
+
 class CheckpointError(CrlError):
     """A checkpoint that is missing, incomplete or unreadable."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from crl_core.config_file import Entry
-from crl_core.errors import CrlError, RunDirectoryError
+from crl_core.errors import CrlError, RunBusyError, RunDirectoryError
 from crl_core.experiment_source import build_experiment
 from crl_core.launch import launch
 from crl_core.logs import RunLog
@@ -124,6 +124,10 @@ def run_entries(queue: Queue, console: Console, *, run_all: bool, retry_failed: 
     for entry in entries:
         try:
             ran += begin(queue, entry, console)
+        except RunBusyError:  # another process was faster
+            if not run_all:
+                raise
+            console.print(f"entry {entry.label} of {queue.path} was taken by another process", markup=False)
         except CrlError as error:
             if not run_all:
                 raise

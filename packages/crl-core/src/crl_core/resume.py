@@ -22,6 +22,7 @@ from crl_core.policy_settings import policy_config_class
 from crl_core.run_directory import environment_record
 from crl_core.sessions import read_record
 from crl_core.specs import PolicySpec
+from crl_core.validation import validate
 
 __all__ = ["RecordedRun", "read_run", "restore"]
 
@@ -59,7 +60,9 @@ def read_run(directory: Path, *, device: str | None = None) -> RecordedRun:
     try:
         run_id, named = record["run_id"], record["policy"]
         settings, version = named["settings"], named["version"]
-        config = RunConfig.model_validate({**record["run"], **({"device": device} if device is not None else {})})
+        config = RunConfig.model_validate(record["run"])
+        if device is not None:
+            config = validate(RunConfig, {**record["run"], "device": device})
         entry = _policy(directory, named)
         experiment = Experiment.model_validate({k: v for k, v in record["experiment"].items() if k != "name"})
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
@@ -116,12 +119,19 @@ def restore(policy: Policy[Any], directory: Path) -> Mapping[str, Any] | None:
                 "Resume with the versions that wrote it, which run.json names."
             ) from error
         return checkpoint.state
-    if found:
+    if found or _had_checkpoints(directory):
         raise CheckpointError(
             f"{directory}: none of its checkpoints can be read. Weights of finished tasks may be left in "
-            f"{directory / 'checkpoints'}, but training cannot go on."
+            f"{directory / 'checkpoints'}, but training cannot go on. To begin again, remove the directory."
         )
     return None
+
+
+def _had_checkpoints(directory: Path) -> bool:
+    """Tell whether a run came as far as its first checkpoint, before which it logs no more than a task's start."""
+    left = list((directory / "checkpoints").glob("[!.]*"))
+    metrics = directory / "metrics.jsonl"
+    return bool(left) or (metrics.is_file() and metrics.read_bytes().count(b"\n") > 1)
 
 
 def _policy(directory: Path, named: Mapping[str, str]) -> Registered[PolicySpec]:

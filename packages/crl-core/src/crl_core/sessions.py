@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from crl_core.errors import RunDirectoryError
+from crl_core.errors import RunBusyError, RunDirectoryError
 
 __all__ = [
     "STALE_SECONDS",
@@ -90,7 +90,8 @@ def begin_session(directory: Path) -> Iterator[int]:
     that has not written run.json.
 
     Raises:
-        RunDirectoryError: another process works on the run, or the directory cannot be written.
+        RunBusyError: another process works on the run.
+        RunDirectoryError: the directory cannot be written.
     """
     sessions = directory / "sessions"
     try:
@@ -100,7 +101,7 @@ def begin_session(directory: Path) -> Iterator[int]:
         number = last + 1
         (sessions / str(number)).mkdir()
     except FileExistsError as error:
-        raise RunDirectoryError(f"{directory} is being resumed by another process at this moment") from error
+        raise RunBusyError(f"{directory} is being resumed by another process at this moment") from error
     except OSError as error:
         raise RunDirectoryError(f"{directory} cannot be written: {error}") from error
     try:
@@ -130,20 +131,20 @@ def _refuse_if_live(directory: Path, last: int) -> None:
     status = read_status(directory)
     if is_live(directory, status):
         assert status is not None  # or it would not be live
-        raise RunDirectoryError(
+        raise RunBusyError(
             f"{directory} is running: process {status.get('pid')} on {status.get('host')}, last sign of life "
             f"{status.get('heartbeat')}. Stop that one first."
         )
     sign = heartbeat_age(directory)
     if status is None and sign is not None and sign < STALE_SECONDS:
-        raise RunDirectoryError(
+        raise RunBusyError(
             f"{directory / 'status.json'} was written {sign:.0f} s ago and cannot be read, so a process may be at work "
             f"there. If none is, try again in {STALE_SECONDS - sign:.0f} s."
         )
     told = -1 if status is None else status.get("session", -1)
     age = seconds_since_change(directory / "sessions" / str(last))
     if last > told and age is not None and age < STALE_SECONDS:
-        raise RunDirectoryError(
+        raise RunBusyError(
             f"{directory} was begun or resumed by another process {age:.0f} s ago, which has given no sign of life "
             f"yet. If it is gone, try again in {STALE_SECONDS - age:.0f} s."
         )

@@ -66,6 +66,8 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         super().prepare(config, observation_space=observation_space, total_steps=total_steps, directory=directory)
         if config.batch_replay_ratio == 0:
             return config
+        if config.large_file_path is not None:  # it may be resumed from another directory
+            config = config.model_copy(update={"large_file_path": str(Path(config.large_file_path).absolute())})
         parent = Path(config.large_file_path) if config.large_file_path is not None else directory / "replay"
         refuse_network_file_system(parent)
         space = plan(

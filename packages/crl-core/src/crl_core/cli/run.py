@@ -89,6 +89,8 @@ def _run_queue(
     retry_failed: bool,
     dry_run: bool,
 ) -> int:
+    if resume_id is not None and (run_all or retry_failed):
+        raise ConfigError("--resume-id: names one run; leave out --all and --retry-failed")
     queue = Queue(config_file, flags)
     chosen = queue.entry(resume_id) if resume_id is not None else None
     if chosen is None and not (retry_failed or dry_run) and not any(queue.unclaimed()):
