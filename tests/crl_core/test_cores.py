@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from crl_core.cores import set_default_threads, usable_cores
+from crl_core import cores
+from crl_core.cores import set_default_threads, torch_threads, usable_cores
 
 
 def test_a_share_of_a_machine_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,12 +18,41 @@ def test_a_share_of_a_machine_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -
     assert usable_cores() == 1
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(16, "8"), (3, "1"), (1, "1")])
-def test_torch_takes_half_the_cores(monkeypatch: pytest.MonkeyPatch, cores: int, threads: str) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)), raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS")
+@pytest.fixture
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(cores, "_DEFAULTS", {})
+
+
+def have(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(count)), raising=False)
+
+
+@pytest.mark.usefixtures("unset")
+@pytest.mark.parametrize(("count", "half"), [(16, 8), (3, 1), (1, 1)])
+def test_torch_takes_half_the_cores_where_others_collect(
+    monkeypatch: pytest.MonkeyPatch, count: int, half: int
+) -> None:
+    have(monkeypatch, count)
     set_default_threads()
-    assert os.environ["OMP_NUM_THREADS"] == threads
-    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert os.environ["OMP_NUM_THREADS"] == str(half)
+    assert torch_threads(learns_while_collecting=True) == half
+    assert torch_threads(learns_while_collecting=False) == count
+
+
+@pytest.mark.usefixtures("unset")
+@pytest.mark.parametrize("wanted", [5, 8])  # the second is what would be chosen anyway
+def test_what_the_user_set_stands(monkeypatch: pytest.MonkeyPatch, wanted: int) -> None:
+    have(monkeypatch, 16)
+    monkeypatch.setenv("OMP_NUM_THREADS", str(wanted))
     set_default_threads()
-    assert os.environ["OMP_NUM_THREADS"] == "5"
+    assert os.environ["OMP_NUM_THREADS"] == str(wanted)
+    assert [torch_threads(learns_while_collecting=each) for each in (True, False)] == [wanted, wanted]
+
+
+@pytest.mark.usefixtures("unset")
+@pytest.mark.parametrize("text", ["", "0", "many", "4,2"])
+def test_what_is_no_number_of_threads_is_left_to_torch(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    have(monkeypatch, 16)
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert torch_threads(learns_while_collecting=False) == 16

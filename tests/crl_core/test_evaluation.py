@@ -8,14 +8,15 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from tests.crl_core.scripted import Row, ScriptedEnvs, ScriptedTask, TellingPolicy
+from tests.crl_core.scripted import Row, ScriptedEnvs, ScriptedTask, TellingData, TellingPolicy
 from tests.crl_core.small_runs import guessing_policy, scripted_task
 
 from crl_core.errors import EnvironmentFailure
 from crl_core.evaluation import EvaluationProgress, episode_quotas, evaluate
 from crl_core.gymnasium_tasks import ImageTask
 from crl_core.policy import Policy
-from crl_core.task import Task
+from crl_core.runners.base import Episode
+from crl_core.task import SeededReset, Task
 
 
 def play(policy: Policy[Any], *tasks: Task, on_progress: Any = lambda progress: None) -> dict[int, list[Any]]:
@@ -52,6 +53,54 @@ def test_tasks_are_told_apart() -> None:
         0: [2, 2, 2],
         1: [7, 7],
     }
+
+
+class SeparableEnvs(ScriptedEnvs):
+    """Scripted environments that can be stepped apart."""
+
+    def __init__(self, scripts: Any) -> None:
+        super().__init__(scripts)
+        self.numbers = list(range(len(scripts)))
+
+    def keep(self, environments: list[int]) -> None:
+        self.scripts = [self.scripts[n] for n in environments]
+        self.numbers = [self.numbers[n] for n in environments]
+        self.num_envs = len(environments)
+
+    def _show(self) -> Any:
+        return np.array([[100 * n + self._clock] for n in self.numbers], np.float32)
+
+
+class SeparableTask(ScriptedTask):
+    def make_envs(self, num_envs: int, *, seeds: Any, evaluation: bool) -> Any:
+        MADE.append(SeparableEnvs(self.scripts))
+        return SeededReset(MADE[-1], seeds)
+
+
+MADE: list[SeparableEnvs] = []
+
+
+def test_environments_that_have_played_their_episodes_are_stepped_no_more() -> None:
+    scripts = (
+        (Row(), Row(1.0, terminated=True)),
+        (*[Row()] * 9, Row(2.0, terminated=True)),
+        (*[Row()] * 4, Row(3.0, terminated=True)),
+    )
+    settings: dict[str, Any] = {"id": "apart", "num_timesteps": 1, "continual_eval_num_returns": 3, "scripts": scripts}
+    policy = TellingPolicy(num_envs=3, num_steps=1)
+    (episodes,) = play(policy, SeparableTask(**settings)).values()
+    (together,) = play(TellingPolicy(num_envs=3, num_steps=1), ScriptedTask(**settings)).values()
+
+    assert episodes == together == [Episode(0, 1, 2), Episode(2, 3, 5), Episode(1, 2, 10)]
+    assert [len(actions) for actions in MADE[-1].received] == [3] * 2 + [2] * 3 + [1] * 5
+    assert MADE[-1].received[5] == [105 % 4]
+    handed_back = MADE[-1].num_envs, policy.handed_back[5]
+    assert handed_back[0] == 1
+    assert isinstance(handed_back[1], TellingData)
+    assert handed_back[1].seen.tolist() == [104]
+    assert handed_back[1].actions.tolist() == [0]
+    assert handed_back[1].rewards is not None
+    assert handed_back[1].rewards.tolist() == [0]
 
 
 def test_no_tasks_are_no_episodes() -> None:

@@ -128,6 +128,9 @@ def test_overrides_reach_every_task_and_only_what_was_given() -> None:
     assert override(before, RunConfig(policy="p", experiment="e")) == before
     other = override(before, RunConfig(policy="p", experiment="e", cycle_count=5, continual_testing_freq=9))
     assert (other.cycle_count, other.continual_testing_freq) == (5, 9)
+    assert {task.environment_threads for task in before.tasks} == {"auto"}
+    threaded = override(before, RunConfig(policy="p", experiment="e", environment_threads=3))
+    assert {task.environment_threads for task in threaded.tasks} == {3}
     assert other.tasks == before.tasks
 
 

@@ -110,6 +110,35 @@ def test_a_life_lost_at_the_step_limit_ends_the_game_too() -> None:
     assert rows[first_loss + 1][4]["is_reset"][0]
 
 
+def test_a_copy_plays_on_the_same_when_another_is_left_out() -> None:
+    both, one = (make("breakout", TWO, evaluation=True, max_episode_steps=60) for _ in range(2))
+    both.reset()
+    one.reset()
+    actions = np.random.default_rng(4).integers(4, size=(100, 2))
+    for step in range(40):
+        both.step(actions[step])
+        one.step(actions[step])
+    one.keep([1])
+    assert one.num_envs == 1
+    assert one.observation_space.shape == (1, 4, 84, 84)
+    for step in range(40, 100):
+        *of_both, infos_of_both = both.step(actions[step])
+        *of_one, infos_of_one = one.step(actions[step, 1:])
+        for pair, single in zip(of_both, of_one, strict=True):
+            assert np.array_equal(pair[1:], single)
+        for name in ("lives", "is_reset", "episode_over", "episode_frame_number"):
+            assert np.array_equal(infos_of_both[name][1:], infos_of_one[name])
+        assert infos_of_one["is_reset"][0] == (step == 60)
+    both.close()
+    one.close()
+
+
+def test_copies_in_training_cannot_be_left_out() -> None:
+    envs = make("breakout", TWO)
+    assert envs.keep is None
+    envs.close()
+
+
 def test_evaluation_plays_whole_games() -> None:
     training, evaluation = (play(make("breakout", ONE, evaluation=flag), 400) for flag in (False, True))
     for name in ("observations", "rewards", "truncated", "is_reset", "episode_over", "lives"):

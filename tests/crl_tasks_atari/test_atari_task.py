@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import crl_tasks_atari
 from crl_core.errors import EnvironmentFailure
 from crl_tasks_atari import AtariTask
-from crl_tasks_atari.envs import count_actions, default_threads
+from crl_tasks_atari.envs import count_actions
 
 SEEDS = np.array([3, 4], dtype=np.int32)
 
@@ -39,6 +39,7 @@ def test_every_field_survives_json() -> None:
         "eval_max_steps": 7,
         "rolling_return_count": 5,
         "step_timeout_seconds": 2.5,
+        "environment_threads": 2,
         "full_action_space": True,
         "max_episode_steps": 50,
         "frame_skip": 2,
@@ -106,11 +107,12 @@ def test_a_missing_rom_names_the_game(monkeypatch: pytest.MonkeyPatch) -> None:
         count_actions("venture", full_action_space=False)
 
 
-def test_half_the_cores_step_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_many_threads_as_cores_step_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(16)), raising=False)
-    assert [default_threads(n) for n in (1, 4, 64)] == [1, 4, 8]
+    assert [make().native_threads(n) for n in (1, 4, 64)] == [1, 4, 16]
+    assert [make(environment_threads=3).native_threads(n) for n in (1, 4, 64)] == [1, 3, 3]
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0}, raising=False)
-    assert default_threads(64) == 1
+    assert make().native_threads(64) == 1
 
 
 def test_public_names_load_when_used() -> None:

@@ -17,7 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from crl_core.loading import same_name
 
-__all__ = ["PolicyConfig", "RunConfig", "Settings"]
+__all__ = ["PolicyConfig", "RunConfig", "Settings", "ThreadCount"]
+
+ThreadCount = Annotated[int, Field(ge=1, le=4096)] | Literal["auto"]
+"""How many threads; `auto` is what suits this machine's cores."""
 
 _DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:[0-9]{1,2})?")  # torch takes cuda:256 for cuda:0
 _TOO_LARGE = 2**63  # for a whole number, as arrays and tensors hold 64 bits
@@ -73,6 +76,11 @@ class PolicyConfig(Settings):
         raise ValueError(f"runner '{runner}' is not one this policy supports: {', '.join(cls.supported_runners)}")
 
     @property
+    def learns_while_collecting(self) -> bool:
+        """Whether the runner goes on collecting during `train`, so that they have to share the cores."""
+        return False
+
+    @property
     def runner_name(self) -> str:
         """The runner's own name, also where `runner` is a `distribution/name`."""
         return self.runner.rpartition("/")[2]
@@ -103,6 +111,14 @@ class RunConfig(Settings):
     output_dir: str | None = Field(None, description="The run directory. [runs/<policy>_<experiment>_<timestamp>]")
     seed: int = Field(0, ge=0, lt=2**63, description="The one seed that everything random in the run derives from.")
     device: str = Field("auto", description="A torch device: auto, cpu, cuda, cuda:0, mps.")
+    torch_threads: ThreadCount = Field(
+        "auto",
+        description="Threads of torch's operations on the CPU; auto: all cores, or half where environments step "
+        "meanwhile.",
+    )
+    environment_threads: ThreadCount | None = Field(
+        None, description="Threads that step environments that have threads of their own, instead of the task's number."
+    )
     num_timesteps: int | None = Field(None, ge=1, description="Steps of each task, instead of the experiment's own.")
     cycle_count: int | None = Field(None, ge=1, description="Walks through the tasks, instead of the experiment's own.")
     continual_testing_freq: int | None = Field(
@@ -144,7 +160,7 @@ def _read(text: str, wanted: set[Any]) -> object:
     """Read text as one of the wanted types, or leave it for the field to judge."""
     if NoneType in wanted and text.lower() in {"none", "null"}:
         return None
-    if str in wanted:
+    if str in wanted and int not in wanted:
         return text
     if int in wanted:
         return _integer(text)

@@ -1,12 +1,13 @@
-"""How many cores this process may use, and how many of them torch takes by default. Imports no torch."""
+"""How many cores this process may use, and how many of them torch takes. Imports no torch."""
 
 from __future__ import annotations
 
 import os
 
-__all__ = ["set_default_threads", "usable_cores"]
+__all__ = ["set_default_threads", "torch_threads", "usable_cores"]
 
 _VARIABLE = "OMP_NUM_THREADS"
+_DEFAULTS: dict[str, str] = {}  # what this process put into its environment by itself
 
 
 def usable_cores() -> int:
@@ -17,9 +18,22 @@ def usable_cores() -> int:
 
 
 def set_default_threads() -> None:
-    """Leave half of the cores to the threads that collect, unless OMP_NUM_THREADS says how many torch may have.
+    """Let torch, here and in processes begun from here, start with half of the cores, unless OMP_NUM_THREADS is set.
 
     Torch's own choice, all cores for every operation, makes threads wait for each other as soon as anything else runs.
     To be called before torch is imported: its libraries read the variable once.
     """
-    os.environ.setdefault(_VARIABLE, str(max(1, usable_cores() // 2)))
+    if _VARIABLE not in os.environ:
+        os.environ[_VARIABLE] = _DEFAULTS[_VARIABLE] = str(max(1, usable_cores() // 2))
+
+
+def torch_threads(*, learns_while_collecting: bool) -> int:
+    """Return how many threads are best for torch's operations in training.
+
+    All cores, or half of them where environments step at the same time; what OMP_NUM_THREADS says where the user set
+    it.
+    """
+    wanted = os.environ.get(_VARIABLE, "")
+    if wanted.isdigit() and int(wanted) > 0 and wanted != _DEFAULTS.get(_VARIABLE):
+        return int(wanted)
+    return max(1, usable_cores() // 2) if learns_while_collecting else usable_cores()

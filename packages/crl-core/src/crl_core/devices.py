@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 
 from crl_core.errors import DeviceError
 
-__all__ = ["convolution_dtype", "select_device"]
+__all__ = ["convolution_dtype", "select_device", "to_device"]
+
+_log = logging.getLogger(__name__)
 
 
 def select_device(name: str) -> torch.device:
@@ -30,8 +34,21 @@ def select_device(name: str) -> torch.device:
 def convolution_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Return bfloat16 where it is asked for, or where `auto` finds that the device has it natively; else float32."""
     if precision == "auto":
-        return torch.bfloat16 if _has_native_bfloat16(device) else torch.float32
+        native = _has_native_bfloat16(device)
+        _log.info("convolutions: %s, as bf16 is %s here", *(("bf16", "native") if native else ("fp32", "not native")))
+        return torch.bfloat16 if native else torch.float32
     return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor on a device; on that device already, it is returned as it is.
+
+    To a GPU it goes by way of page-locked memory, without waiting for the copy: kernels started later wait for it by
+    themselves. Do not write to the tensor afterwards.
+    """
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)
 
 
 def _available() -> list[str]:

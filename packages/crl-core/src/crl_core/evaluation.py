@@ -6,11 +6,12 @@ import collections
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from crl_core.cores import usable_cores
 from crl_core.errors import EnvironmentFailure
@@ -77,14 +78,27 @@ def evaluate(
         for index, task in tasks.items()
     }
     on_progress(_progress(list(games.values())))  # making environments can take seconds
-    players = _Players(list(games.values()))
-    try:
-        while players.playing(_POLL_SECONDS):
+    num_players = min(len(games), usable_cores())
+    with _torch_threads_shared_by(num_players):
+        players = _Players(list(games.values()), num_players)
+        try:
+            while players.playing(_POLL_SECONDS):
+                on_progress(_progress(list(games.values())))
             on_progress(_progress(list(games.values())))
-        on_progress(_progress(list(games.values())))
-    finally:
-        players.stop()
+        finally:
+            players.stop()
     return {index: game.episodes for index, game in games.items()}
+
+
+@contextlib.contextmanager
+def _torch_threads_shared_by(players: int) -> Iterator[None]:
+    """Let threads that start meanwhile have their share of torch's threads each."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads // max(1, players)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _progress(games: list[_Game]) -> EvaluationProgress:
@@ -117,6 +131,7 @@ class _Game:
                         f"task '{self.task.id}': an evaluation episode went on past eval_max_steps "
                         f"({self.task.eval_max_steps}), where its environments should have truncated it"
                     )
+                runner.keep([environment for environment, quota in enumerate(open_quotas) if quota])
                 data = runner.collect_data()
                 self.steps += data.steps
                 for episode in data.episodes:
@@ -126,16 +141,15 @@ class _Game:
 
 
 class _Players:
-    """Threads that play games, as many as there are cores. One that an environment keeps for ever is left behind."""
+    """Threads that play games. One that an environment keeps for ever is left behind."""
 
-    def __init__(self, games: Sequence[_Game]) -> None:
+    def __init__(self, games: Sequence[_Game], num_players: int) -> None:
         """Start to play."""
         self._waiting = collections.deque(games)
         self._stop = threading.Event()
         self._failures: list[BaseException] = []
         self._threads = [
-            threading.Thread(target=self._play, name=f"evaluation-{index}", daemon=True)
-            for index in range(min(len(games), usable_cores()))
+            threading.Thread(target=self._play, name=f"evaluation-{index}", daemon=True) for index in range(num_players)
         ]
         for thread in self._threads:
             thread.start()

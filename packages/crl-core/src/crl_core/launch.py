@@ -6,6 +6,7 @@ import contextlib
 import faulthandler
 import logging
 import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 import torch
 from rich.console import Console
 
+from crl_core.cores import torch_threads, usable_cores
 from crl_core.errors import EnvironmentFailure, RunDirectoryError
 from crl_core.logs import RunLog
 from crl_core.observers.base import Observer, Observers
@@ -53,7 +55,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
         status, state = _begin(plan, policy, resume=resume, status=status)
         log.write_to(plan.directory / "log.txt")
         _log.info("run directory: %s", plan.directory)
-        _log.info("device: %s, torch threads: %d, seed: %d", plan.device, torch.get_num_threads(), plan.config.seed)
+        _log.info("device: %s, seed: %d, %s", plan.device, plan.config.seed, _share_out_cores(plan))
         summary = ReturnsSummary(plan.experiment)
         observers = Observers([*_logs(plan, state, resume=resume), summary, ProgressObserver(console, plan.experiment)])
         run = Run(plan, policy, observers, status, stop)
@@ -70,6 +72,17 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
                 observers.close()
         console.print(summary.table())
         _log.info("finished: %s", plan.directory)
+
+
+def _share_out_cores(plan: RunPlan) -> str:
+    """Give torch its threads; say who has how many."""
+    automatic = torch_threads(learns_while_collecting=plan.policy_config.learns_while_collecting)
+    wanted = plan.config.torch_threads
+    torch.set_num_threads(automatic if wanted == "auto" else wanted)
+    tasks = plan.experiment.tasks
+    stepping = sorted({task.native_threads(sys.maxsize) for task in tasks if task.vectorization == "native"})
+    native = f", environment threads: {' or '.join(map(str, stepping))}" if stepping else ""
+    return f"cores: {usable_cores()}, torch threads: {torch.get_num_threads()}{native}"
 
 
 def _begin(

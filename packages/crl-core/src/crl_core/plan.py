@@ -153,7 +153,7 @@ def override(experiment: Experiment, config: RunConfig) -> Experiment:
     def given(*names: str) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(config, name)) is not None}
 
-    for_tasks = given("num_timesteps", "continual_eval_num_returns", "eval_max_steps")
+    for_tasks = given("num_timesteps", "continual_eval_num_returns", "eval_max_steps", "environment_threads")
     return experiment.model_copy(
         update={
             "tasks": tuple(task.model_copy(update=for_tasks) for task in experiment.tasks),

@@ -11,6 +11,7 @@ The loop it lives in:
 from __future__ import annotations
 
 import copy
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -59,6 +60,13 @@ class TimestepData:
         """Return what a subclass adds, by name."""
         own = {"actions", "rewards", "is_reset"}
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in own}
+
+    def rows(self, environments: Tensor) -> Self:
+        """Return the rows of `environments`, int64 indices."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return dataclasses.replace(
+            self, **{name: value[environments] for name, value in values.items() if value is not None}
+        )
 
     def carried(self) -> tuple[Tensor, Tensor]:
         """Return the actions `[N, *act]` and rewards `[N]` that precede the next observation; zero after a reset."""

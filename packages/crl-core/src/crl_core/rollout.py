@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from crl_core.devices import to_device
+
 __all__ = ["PER_COLUMN", "TIME_MAJOR", "Rollout"]
 
 
@@ -98,8 +100,8 @@ class Rollout:
             return self
         names = (*TIME_MAJOR, *PER_COLUMN)
         return Rollout(
-            **{name: getattr(self, name).to(device, non_blocking=True) for name in names},
-            extras={name: value.to(device, non_blocking=True) for name, value in self.extras.items()},
+            **{name: to_device(getattr(self, name), device) for name in names},
+            extras={name: to_device(value, device) for name, value in self.extras.items()},
             task_id=self.task_id,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import gymnasium
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from gymnasium.vector import VectorEnv, VectorWrapper
 from pydantic import BaseModel, ConfigDict, Field
 
+from crl_core.config import ThreadCount
+from crl_core.cores import usable_cores
 from crl_core.plugins import origin
 
 __all__ = ["SeededReset", "Task", "Vectorization"]
@@ -37,6 +40,9 @@ class Task(BaseModel, ABC):
     eval_max_steps: int = Field(10_000, ge=1, description="Steps after which an evaluation ends an episode.")
     rolling_return_count: int = Field(100, ge=1, description="Last returns that train_reward is the mean of.")
     vectorization: Vectorization = Field("in_process", description="Where environments step.")
+    environment_threads: ThreadCount = Field(
+        "auto", description="Threads that step native environments; auto: as many as there are cores."
+    )
     step_timeout_seconds: float = Field(
         60.0, gt=0, description="How long the environments may take for one step or reset before they are given up."
     )
@@ -51,6 +57,13 @@ class Task(BaseModel, ABC):
     def action_space(self) -> gymnasium.Space[Any]:
         """The space of one environment's actions, known without running an episode."""
 
+    def native_threads(self, num_envs: int) -> int:
+        """Return how many threads step `num_envs` native environments.
+
+        By default as many as there are cores: while environments step, whoever waits for them leaves its core to them.
+        """
+        return min(num_envs, usable_cores() if self.environment_threads == "auto" else self.environment_threads)
+
     def made_by(self) -> str:
         """Return whose environments these are, for messages: by default the task's class and its distribution."""
         return origin(type(self))
@@ -61,6 +74,10 @@ class Task(BaseModel, ABC):
 
         Its infos may carry `is_reset [num_envs]` (this row was an autoreset) and `episode_over [num_envs]` (the game
         really ended); a runner derives what is absent from `terminated | truncated`.
+
+        Where environments can be stepped apart from each other, the vector environment may have a method
+        `keep(environments)`, which leaves out all but those indices for good: evaluation then steps no environment that
+        has played its episodes.
 
         Args:
             num_envs: how many environments.
@@ -77,6 +94,11 @@ class SeededReset(VectorWrapper[Any, Any, Any, Any, Any]):
         """Wrap `envs`; `seeds` are in the form that `envs.reset` takes."""
         super().__init__(envs)
         self._seeds: int | list[int] | npt.NDArray[np.int32] | None = seeds
+
+    @property
+    def keep(self) -> Callable[[Sequence[int]], None] | None:
+        """What the wrapped environments have to leave some of them out (see `Task.make_envs`), or None."""
+        return getattr(self.env, "keep", None)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset all environments."""

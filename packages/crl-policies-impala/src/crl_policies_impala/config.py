@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from crl_core.config import PolicyConfig
+from crl_core.config import PolicyConfig, ThreadCount
 
 __all__ = ["ImpalaConfig", "atari_preset", "cartpole_preset", "tutorial_preset"]
 
@@ -29,6 +29,9 @@ class ImpalaConfig(PolicyConfig):
     runner: str = Field("pipelined", description="The environment runner: pipelined (overlaps) or batch (takes turns).")
     deterministic: bool = Field(
         False, description="Collect and learn in turns with runner pipelined too, so that a seed gives one run only."
+    )
+    num_collectors: ThreadCount = Field(
+        "auto", description="Threads of runner pipelined that play; auto: one for four cores, with 16 actors or more."
     )
     num_actors: int = Field(4, ge=1, description="Environments to collect from.")
     batch_size: int = Field(
@@ -70,6 +73,11 @@ class ImpalaConfig(PolicyConfig):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Precision of the convolutions; auto takes bf16 where the device has it natively."
     )
+
+    @property
+    def learns_while_collecting(self) -> bool:
+        """Whether threads go on collecting during `train`."""
+        return self.runner_name == "pipelined" and not self.deterministic
 
     @field_validator("use_lstm")
     @classmethod

@@ -18,7 +18,7 @@ import gymnasium
 import torch
 from torch import Tensor, nn
 
-from crl_core.devices import convolution_dtype
+from crl_core.devices import convolution_dtype, to_device
 from crl_core.discrete import choose_actions, log_prob
 from crl_core.policy import Policy, TimestepData, TrainingProgress
 from crl_core.rollout import Rollout
@@ -26,6 +26,7 @@ from crl_core.task import Task
 from crl_policies_impala.config import ImpalaConfig
 from crl_policies_impala.loss import baseline_loss, entropy_loss, policy_gradient_loss, vtrace
 from crl_policies_impala.network import ImpalaNetwork, NetworkOutput
+from crl_policies_impala.runner import count_collectors
 
 __all__ = ["AuxiliaryLoss", "ImpalaPolicy", "ImpalaTimestepData"]
 
@@ -84,8 +85,9 @@ class ImpalaPolicy(Policy[ConfigT]):
     def prepare(
         cls, config: ConfigT, *, observation_space: gymnasium.Space[Any], total_steps: int, directory: Path
     ) -> ConfigT:
-        """Say whether the run can be repeated."""
-        if config.runner_name == "pipelined" and not config.deterministic:
+        """Say how many threads collect, and whether the run can be repeated."""
+        if config.learns_while_collecting:
+            _log.info("collectors: %d", count_collectors(config.num_collectors, config.num_actors))
             _log.info("runner pipelined: the same seed does not give the same run again; --deterministic does, slower")
         return config
 
@@ -97,7 +99,12 @@ class ImpalaPolicy(Policy[ConfigT]):
         options = {"num_envs": self.config.num_actors, "num_steps": self.config.unroll_length}
         if self.config.runner_name != "pipelined":
             return options
-        return {**options, "batch_size": self.config.batch_size, "lock_step": self.config.deterministic}
+        return {
+            **options,
+            "batch_size": self.config.batch_size,
+            "num_collectors": self.config.num_collectors,
+            "lock_step": self.config.deterministic,
+        }
 
     @torch.inference_mode()
     def compute_action(
@@ -110,9 +117,9 @@ class ImpalaPolicy(Policy[ConfigT]):
         else:
             last_actions, last_rewards = last_timestep_data.carried()
         outputs: NetworkOutput = self.network(
-            observations.to(self.device),
-            last_actions.to(self.device),
-            last_rewards.to(self.device),
+            to_device(observations, self.device),
+            to_device(last_actions, self.device),
+            to_device(last_rewards, self.device),
             torch.full((num_envs,), self.num_actions(task), device=self.device),
         )
         greedy = eval_mode and not self.config.no_eval_mode

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from crl_core.config import ThreadCount
 from crl_core.cores import usable_cores
 from crl_core.errors import EnvironmentFailure
 from crl_core.policy import Policy
@@ -24,7 +25,7 @@ from crl_core.runners.hangs import join_threads
 from crl_core.seeding import child_sequences, torch_seed
 from crl_core.task import Task
 
-__all__ = ["PipelinedRunner"]
+__all__ = ["PipelinedRunner", "count_collectors"]
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class PipelinedRunner(BatchRunner):
         num_envs: int,
         num_steps: int,
         batch_size: int,
+        num_collectors: ThreadCount = "auto",
         lock_step: bool = False,
     ) -> None:
         """Make a runner; its threads start with the first `collect_data`.
@@ -84,12 +86,14 @@ class PipelinedRunner(BatchRunner):
             num_envs: environments, shared out among the collectors.
             num_steps: T.
             batch_size: columns handed over at once.
+            num_collectors: threads that collect; `auto`: one for four cores, as environments have threads of their own,
+                and none with fewer than 16 environments, as small forward passes are slow.
             lock_step: whether to collect and learn in turns, in one thread, so that the same seed gives the same run.
         """
         super().__init__(policy, task, seed=seed, eval_mode=eval_mode, num_envs=num_envs, num_steps=num_steps)
         self._batch_size = batch_size
         self._lock_step = lock_step
-        shares = _shares(num_envs, _num_collectors(num_envs))
+        shares = _shares(num_envs, count_collectors(num_collectors, num_envs))
         self._published = _Published(-1, nn.Identity())
         self._queue: queue.Queue[_Collected] = queue.Queue(maxsize=len(shares))
         self._waiting: list[Rollout] = []  # columns taken from the queue, not yet handed over
@@ -208,9 +212,10 @@ class PipelinedRunner(BatchRunner):
         raise _Stopped
 
 
-def _num_collectors(num_envs: int) -> int:
-    """Return how many collectors there are: one for four cores, as environments have threads of their own."""
-    return max(1, min(num_envs // _ENVIRONMENTS_PER_COLLECTOR, usable_cores() // 4))
+def count_collectors(setting: ThreadCount, num_envs: int) -> int:
+    """Return how many threads collect from `num_envs` environments."""
+    automatic = max(1, min(num_envs // _ENVIRONMENTS_PER_COLLECTOR, usable_cores() // 4))
+    return automatic if setting == "auto" else min(setting, num_envs)
 
 
 def _shares(total: int, parts: int) -> list[int]:

@@ -14,7 +14,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from torch import Tensor, nn
 
-from crl_core.devices import convolution_dtype
+from crl_core.devices import convolution_dtype, to_device
 from crl_core.distributions import clip_to_box
 from crl_core.errors import ExperimentError
 from crl_core.policy import Policy, TimestepData, TrainingProgress
@@ -114,7 +114,7 @@ class PpoPolicy(Policy[PpoConfig]):
     ) -> PpoTimestepData:
         """Sample actions; in evaluation take the likeliest. Continuous ones are clipped to the Box."""
         num_actions = torch.full((observations.shape[0],), self.num_actions(task), device=self.device)
-        outputs = self._evaluate(observations.to(self.device), num_actions)
+        outputs = self._evaluate(to_device(observations, self.device), num_actions)
         samples = outputs.policy.mode() if eval_mode else outputs.policy.sample(self.generator)
         log_probs, values = outputs.policy.log_prob(samples).cpu(), outputs.values.cpu()
         samples = samples.cpu()

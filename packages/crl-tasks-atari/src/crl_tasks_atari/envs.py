@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from ale_py import ALEInterface, LoggerMode
 from ale_py.roms import get_rom_path
 from ale_py.vector_env import AtariVectorEnv
+from gymnasium.spaces import Discrete
 from gymnasium.vector import VectorWrapper
 
-from crl_core.cores import usable_cores
 from crl_core.errors import EnvironmentFailure
+from crl_tasks_atari.separate import SeparateGames
 
-__all__ = ["AtariEnvs", "count_actions", "default_threads", "failures"]
+__all__ = ["AtariEnvs", "count_actions", "failures"]
 
 
 class AtariEnvs(VectorWrapper[Any, Any, Any, Any, Any]):
@@ -36,8 +37,8 @@ class AtariEnvs(VectorWrapper[Any, Any, Any, Any, Any]):
     end, too.
     """
 
-    def __init__(self, envs: AtariVectorEnv, game: str, *, life_loss_ends: bool) -> None:
-        """Wrap ALE's vector environment.
+    def __init__(self, envs: AtariVectorEnv | SeparateGames, game: str, *, life_loss_ends: bool) -> None:
+        """Wrap ALE's vector environment, or several.
 
         Args:
             envs: made with NEXT_STEP autoreset, without `episodic_life` and without `life_loss_info`; with the latter a
@@ -46,9 +47,10 @@ class AtariEnvs(VectorWrapper[Any, Any, Any, Any, Any]):
             life_loss_ends: whether a lost life terminates an episode.
         """
         super().__init__(envs)
+        self._separate = envs if isinstance(envs, SeparateGames) else None
         self._game = game
         self._life_loss_ends = life_loss_ends
-        self._num_actions = len(envs.ale.get_action_set())
+        self._num_actions = int(cast("Discrete", envs.single_action_space).n)
         self._over = np.zeros(envs.num_envs, dtype=np.bool_)  # [N], whether the next row is a reset
         self._lives = np.zeros(envs.num_envs, dtype=np.int32)  # [N], after the latest row
 
@@ -89,10 +91,20 @@ class AtariEnvs(VectorWrapper[Any, Any, Any, Any, Any]):
         infos = {**infos, "is_reset": is_reset, "episode_over": self._over.copy()}
         return observations, rewards.astype(np.float32), game_over | life_lost, truncated & ~life_lost, infos
 
+    @property
+    def keep(self) -> Callable[[Sequence[int]], None] | None:
+        """What leaves out all copies but some, as core's `EnvironmentLoop.keep` asks for; None where that cannot be."""
+        return self._keep if self._separate is not None else None
+
     def close(self, **kwargs: Any) -> None:
         """Let go of the emulators and their threads. May be called more than once."""
         super().close(**kwargs)
         vars(self.env).pop("ale", None)  # what AtariVectorEnv itself leaves to the garbage collector
+
+    def _keep(self, environments: Sequence[int]) -> None:
+        assert self._separate is not None
+        self._separate.keep(environments)
+        self._over, self._lives = self._over[environments], self._lives[environments]
 
     def _checked(self, actions: Any) -> npt.NDArray[np.int64]:
         # ALE's worker threads would swallow an action out of range, and step would wait for ever for its result.
@@ -115,11 +127,6 @@ def count_actions(game: str, *, full_action_space: bool) -> int:
         emulator = ALEInterface()
         emulator.loadROM(str(get_rom_path(game)))
         return len(emulator.getLegalActionSet() if full_action_space else emulator.getMinimalActionSet())
-
-
-def default_threads(num_envs: int) -> int:
-    """Return how many threads step the copies: half the cores, as the other half learns meanwhile."""
-    return max(1, min(num_envs, usable_cores() // 2))
 
 
 @contextmanager

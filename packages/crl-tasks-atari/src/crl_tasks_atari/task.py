@@ -13,8 +13,9 @@ from pydantic import Field, field_validator
 
 from crl_core.errors import did_you_mean
 from crl_core.task import SeededReset, Task
-from crl_tasks_atari.envs import AtariEnvs, count_actions, default_threads, failures
+from crl_tasks_atari.envs import AtariEnvs, count_actions, failures
 from crl_tasks_atari.games import EXCLUDED_GAMES, GAMES
+from crl_tasks_atari.separate import SeparateGames
 
 __all__ = ["AtariTask"]
 
@@ -71,21 +72,28 @@ class AtariTask(Task):
         """
         limit = min(self.max_episode_steps, self.eval_max_steps) if evaluation else self.max_episode_steps
         with failures(self.game, "being loaded"):
-            envs = AtariVectorEnv(
-                self.game,
-                num_envs,
-                num_threads=default_threads(num_envs),
-                max_num_frames_per_episode=limit * self.frame_skip,
-                repeat_action_probability=self.repeat_action_probability,
-                full_action_space=self.full_action_space,
-                autoreset_mode=AutoresetMode.NEXT_STEP,
-                img_height=self.image_size,
-                img_width=self.image_size,
-                stack_num=self.frame_stack,
-                frameskip=self.frame_skip,
-                noop_max=self.noop_max + 1,  # ALE draws from 0 to one less
-                episodic_life=False,  # True would reset the whole game at each lost life
-                life_loss_info=False,  # AtariEnvs tells lives and games apart
-                reward_clipping=False,
+            envs = (
+                SeparateGames([self._load(1, max_steps=limit) for _ in range(num_envs)])
+                if evaluation
+                else self._load(num_envs, max_steps=limit)
             )
         return SeededReset(AtariEnvs(envs, self.game, life_loss_ends=not evaluation), seeds)
+
+    def _load(self, num_envs: int, *, max_steps: int) -> AtariVectorEnv:
+        return AtariVectorEnv(
+            self.game,
+            num_envs,
+            num_threads=self.native_threads(num_envs),
+            max_num_frames_per_episode=max_steps * self.frame_skip,
+            repeat_action_probability=self.repeat_action_probability,
+            full_action_space=self.full_action_space,
+            autoreset_mode=AutoresetMode.NEXT_STEP,
+            img_height=self.image_size,
+            img_width=self.image_size,
+            stack_num=self.frame_stack,
+            frameskip=self.frame_skip,
+            noop_max=self.noop_max + 1,  # ALE draws from 0 to one less
+            episodic_life=False,  # True would reset the whole game at each lost life
+            life_loss_info=False,  # AtariEnvs tells lives and games apart
+            reward_clipping=False,
+        )

@@ -82,6 +82,12 @@ class EnvironmentRunner(ABC):
     def collect_data(self) -> CollectedData:
         """Play on from where the last call stopped, and return what happened."""
 
+    def keep(self, environments: Sequence[int]) -> None:  # noqa: B027  # not all can
+        """In evaluation, go on with these environments only, where others need not be stepped along with them.
+
+        Episodes keep the numbers of their environments, which `environments` are in ascending order.
+        """
+
     @abstractmethod
     def close(self) -> None:
         """Let go of environments, threads and processes. May be called more than once."""

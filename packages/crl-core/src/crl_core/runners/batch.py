@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,11 @@ class BatchRunner(EnvironmentRunner):
             PluginError: the policy's actions are not as the task's action space says.
         """
         return self._evaluate() if self.eval_mode else self._collect()
+
+    def keep(self, environments: Sequence[int]) -> None:
+        """In evaluation, go on with these environments only, where the task's vector environment has `keep`."""
+        if self._loop is not None:
+            self._loop.keep(environments)
 
     def close(self) -> None:
         """Close the environments."""

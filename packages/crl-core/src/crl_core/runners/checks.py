@@ -48,11 +48,15 @@ class StepChecks:
         self._where = "evaluation step" if eval_mode else "step"
         self._policy = policy
         self._task = task
-        self._num_envs = num_envs
         self._action_space = policy.action_spaces[task.action_space_id]
         self._inside = _inside(self._action_space)
+        self.expect(num_envs)
+
+    def expect(self, num_envs: int) -> None:
+        """From now on, expect `num_envs` environments."""
+        self._num_envs = num_envs
         self._actions_form = _batch_form(self._action_space, num_envs)
-        self._observations_form = _batch_form(policy.observation_space, num_envs)
+        self._observations_form = _batch_form(self._policy.observation_space, num_envs)
 
     def actions(self, data: object) -> Array:
         """Return the actions `[N, *act]` of what `compute_action` returned.

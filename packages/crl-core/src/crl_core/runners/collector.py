@@ -54,12 +54,15 @@ class UnrollCollector:
         self._num_steps = num_steps
         self._num_envs = num_envs
         self._before_step = before_step
+        self._for_gpu = policy.device.type == "cuda"  # which copies from page-locked memory without being waited for
         self._num_actions = torch.full((num_envs,), policy.num_actions(task), dtype=torch.int64)
 
     def collect(self, *, policy_version: int) -> tuple[Rollout, list[Episode]]:
         """Play T steps and return them, in tensors that nothing else holds, with the games that ended."""
         latest = torch.from_numpy(self.loop.observations)
-        observations = torch.empty(((self._num_steps or _FIRST_ROWS) + 1, *latest.shape), dtype=latest.dtype)
+        observations = torch.empty(
+            ((self._num_steps or _FIRST_ROWS) + 1, *latest.shape), dtype=latest.dtype, pin_memory=self._for_gpu
+        )
         preceding = self.loop.last_data
         steps: list[Step] = []
         for t in self.loop.rows(self._num_steps):

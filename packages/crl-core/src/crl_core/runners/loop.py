@@ -5,7 +5,7 @@ Letters in shapes: N environments.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,7 @@ class EnvironmentLoop:
         self._task = task
         self._eval_mode = eval_mode
         self._checks = StepChecks(policy, task, num_envs, eval_mode=eval_mode)
+        self._numbers = np.arange(num_envs)  # of the environments there were at first, those there are
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, np.int64)
         self._games = np.zeros(num_envs, np.int64)  # games over
@@ -144,6 +145,25 @@ class EnvironmentLoop:
             data, data.rewards, data.is_reset, torch.from_numpy(terminated), torch.from_numpy(truncated), episodes
         )
 
+    def keep(self, environments: Sequence[int]) -> None:
+        """Go on with these of the environments only, if they can be stepped apart; their episodes keep their numbers.
+
+        Args:
+            environments: numbers that they had at first, ascending.
+        """
+        keep = getattr(self._envs, "keep", None)
+        if keep is None or len(environments) == len(self._numbers):
+            return
+        rows = np.flatnonzero(np.isin(self._numbers, environments))
+        with self._call:
+            keep(rows.tolist())
+        self._numbers, self.observations = self._numbers[rows], self.observations[rows]
+        self._returns, self._lengths, self._games = self._returns[rows], self._lengths[rows], self._games[rows]
+        self._was_done = self._was_done[rows]
+        self._checks.expect(len(rows))
+        if self.last_data is not None:
+            self.last_data = self.last_data.rows(torch.from_numpy(rows))
+
     def close(self) -> None:
         """Close the environments."""
         with self._call:
@@ -154,7 +174,7 @@ class EnvironmentLoop:
         self._returns += np.where(is_reset, 0.0, rewards)
         self._lengths += ~is_reset
         ended = np.flatnonzero(episode_over)
-        episodes = [Episode(int(i), float(self._returns[i]), int(self._lengths[i])) for i in ended]
+        episodes = [Episode(int(self._numbers[i]), float(self._returns[i]), int(self._lengths[i])) for i in ended]
         self._returns[ended] = 0.0
         self._lengths[ended] = 0
         self._games += episode_over
