@@ -1,18 +1,15 @@
-"""Agent steps per second of training, without evaluation, each policy in a process of its own.
+"""Agent steps per second of training with one policy, without evaluation, after a warm-up.
 
-    python benchmarks/throughput.py --policy clear --policy impala
-    python benchmarks/throughput.py --policy clear --against "python other.py --some flags"
+    python benchmarks/throughput.py --policy clear --seconds 12 --set num_actors=64
 
-With `--against`, the other command runs in turn with ours; it must print `SPS <number>`. Figures are medians over the
-repeats; the ratio is that of pairs that ran one after the other, since a machine's speed drifts.
+The last line printed is a JSON object. `compare.py` runs this for every policy, beside others.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,40 +21,16 @@ from crl_core.cores import set_default_threads
 
 
 @click.command()
-@click.option("--policy", "policies", multiple=True, default=["impala", "clear"], help="May be repeated.")
+@click.option("--policy", default="impala", show_default=True)
 @click.option("--experiment", default="beam_rider", show_default=True)
-@click.option("--seconds", default=12.0, show_default=True, help="How long to measure each.")
-@click.option("--repeats", default=3, show_default=True)
-@click.option("--against", help="A command that prints 'SPS <number>', run in turn with ours.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the policies.")
-@click.option("--inner", hidden=True, help="Measure one policy in this process.")
-def main(
-    policies: tuple[str, ...],
-    experiment: str,
-    seconds: float,
-    repeats: int,
-    against: str | None,
-    settings: tuple[str, ...],
-    inner: str | None,
-) -> None:
+@click.option("--seconds", default=12.0, show_default=True, help="How long to measure.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the run or the policy.")
+@click.option("--cores", type=int, help="How many of the machine's cores to use, where the system can be told.")
+def main(policy: str, experiment: str, seconds: float, settings: tuple[str, ...], cores: int | None) -> None:
     """Measure and print."""
-    if inner is not None:
-        print(json.dumps(measure(inner, experiment, seconds, dict(each.split("=", 1) for each in settings))))
-        return
-    for policy in policies:
-        ours, theirs = [], []
-        for _ in range(repeats):
-            ours.append(_measure_apart(policy, experiment, seconds, settings))
-            if against is not None:
-                theirs.append(_sps_of(against))
-        speeds = [each["steps_per_second"] for each in ours]
-        print(f"{policy} on {experiment}: {_summary(speeds)} steps/s")
-        for name in ("policy_lag", "policy_lag_max", "learner_waited_share"):
-            if name in ours[0]:
-                print(f"  {name}: {statistics.median(each[name] for each in ours):.2f}")
-        if theirs:
-            print(f"  other: {_summary(theirs)} steps/s")
-            print(f"  ratio: {_summary([mine / other for mine, other in zip(speeds, theirs, strict=True)], digits=2)}")
+    if cores is not None:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    print(json.dumps(measure(policy, experiment, seconds, dict(each.split("=", 1) for each in settings))))
 
 
 def measure(policy: str, experiment: str, seconds: float, settings: dict[str, str]) -> dict[str, float]:
@@ -66,6 +39,7 @@ def measure(policy: str, experiment: str, seconds: float, settings: dict[str, st
     # Only the measuring process needs these, and they take seconds to import.
     import numpy as np
 
+    from crl_core.launch import share_out_cores
     from crl_core.plan import plan_run
     from crl_core.policy import TrainingProgress, Workspace
     from crl_core.resolve import resolve
@@ -76,6 +50,7 @@ def measure(policy: str, experiment: str, seconds: float, settings: dict[str, st
             {"policy": policy, "experiment": experiment, "output_dir": f"{directory}/run", **defaults, **settings}
         )
         plan = plan_run(resolved.run, resolved.policy)
+        print(share_out_cores(plan), file=sys.stderr)
         learner = plan.policy_class(
             plan.policy_config,
             plan.experiment.observation_space,
@@ -105,29 +80,6 @@ def measure(policy: str, experiment: str, seconds: float, settings: dict[str, st
         result["policy_lag_max"] = max(each["policy_lag_max"] for each in timings)
         result["learner_waited_share"] = sum(each["learner_waited_seconds"] for each in timings) / elapsed
     return result
-
-
-def _measure_apart(policy: str, experiment: str, seconds: float, settings: tuple[str, ...]) -> dict[str, float]:
-    chosen = [argument for each in settings for argument in ("--set", each)]
-    command = [sys.executable, __file__, "--inner", policy, "--experiment", experiment, "--seconds", str(seconds)]
-    output = subprocess.run([*command, *chosen], capture_output=True, text=True, check=False)
-    if output.returncode:
-        raise click.ClickException(f"measuring {policy} failed:\n{output.stderr}")
-    result: dict[str, float] = json.loads(output.stdout.splitlines()[-1])
-    return result
-
-
-def _sps_of(command: str) -> float:
-    output = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-    found = re.findall(r"SPS\s+([\d.]+)", output.stdout)
-    if not found:
-        raise click.ClickException(f"'{command}' printed no 'SPS <number>':\n{output.stdout}{output.stderr}")
-    return float(found[-1])
-
-
-def _summary(values: list[float], digits: int = 0) -> str:
-    low, middle, high = (f"{each:,.{digits}f}" for each in (min(values), statistics.median(values), max(values)))
-    return f"{middle} ({low} to {high}, {len(values)} repeats)"
 
 
 if __name__ == "__main__":

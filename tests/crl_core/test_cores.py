@@ -7,7 +7,7 @@ import os
 import pytest
 
 from crl_core import cores
-from crl_core.cores import set_default_threads, torch_threads, usable_cores
+from crl_core.cores import environment_threads, set_default_threads, torch_threads, usable_cores
 
 
 def test_a_share_of_a_machine_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,6 +21,7 @@ def test_a_share_of_a_machine_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.setattr(cores, "_DEFAULTS", {})
 
 
@@ -36,8 +37,11 @@ def test_torch_takes_half_the_cores_where_others_collect(
     have(monkeypatch, count)
     set_default_threads()
     assert os.environ["OMP_NUM_THREADS"] == str(half)
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
     assert torch_threads(learns_while_collecting=True) == half
     assert torch_threads(learns_while_collecting=False) == count
+    assert environment_threads(learns_while_collecting=True) == half
+    assert environment_threads(learns_while_collecting=False) == count
 
 
 @pytest.mark.usefixtures("unset")

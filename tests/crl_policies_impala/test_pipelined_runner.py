@@ -11,7 +11,7 @@ import torch
 from tests.crl_core.scripted import Row, ScriptedEnvs, ScriptedTask, TellingPolicy
 
 from crl_core.errors import EnvironmentFailure
-from crl_policies_impala.runner import PipelinedRunner
+from crl_policies_impala.runner import PipelinedRunner, count_collectors
 
 SEED = np.random.SeedSequence(0)
 
@@ -205,3 +205,21 @@ def test_what_was_ready_but_never_handed_over_is_counted() -> None:
 
     assert runner.dropped_steps >= 4 * 4
     assert runner.dropped_steps % 4 == 0
+
+
+@pytest.mark.parametrize(("num_envs", "collectors", "threads"), [(64, 4, 2), (24, 1, 8), (4, 1, 8)])
+def test_collectors_share_the_cores_that_the_learner_leaves(
+    monkeypatch: pytest.MonkeyPatch, num_envs: int, collectors: int, threads: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(16)), raising=False)
+    assert count_collectors("auto", num_envs) == collectors
+    assert count_collectors(3, num_envs) == 3
+    runner, _ = make_runner(num_envs, batch_size=1)
+    with runner:
+        assert runner._collected_task.native_threads(100) == threads
+        assert runner.task.native_threads(100) == 16
+    task = runner.task.model_copy(update={"environment_threads": 5})
+    runner = PipelinedRunner(
+        TellingPolicy(), task, seed=SEED, eval_mode=False, num_envs=num_envs, num_steps=4, batch_size=1
+    )
+    assert runner._collected_task is task

@@ -6,7 +6,6 @@ import contextlib
 import faulthandler
 import logging
 import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,7 +30,7 @@ from crl_core.runners.hangs import HangWatch
 from crl_core.sessions import begin_session
 from crl_core.stopping import Interrupted, StopRequest
 
-__all__ = ["launch"]
+__all__ = ["launch", "share_out_cores"]
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
         status, state = _begin(plan, policy, resume=resume, status=status)
         log.write_to(plan.directory / "log.txt")
         _log.info("run directory: %s", plan.directory)
-        _log.info("device: %s, seed: %d, %s", plan.device, plan.config.seed, _share_out_cores(plan))
+        _log.info("device: %s, seed: %d, %s", plan.device, plan.config.seed, share_out_cores(plan))
         summary = ReturnsSummary(plan.experiment)
         observers = Observers([*_logs(plan, state, resume=resume), summary, ProgressObserver(console, plan.experiment)])
         run = Run(plan, policy, observers, status, stop)
@@ -74,15 +73,12 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
         _log.info("finished: %s", plan.directory)
 
 
-def _share_out_cores(plan: RunPlan) -> str:
+def share_out_cores(plan: RunPlan) -> str:
     """Give torch its threads; say who has how many."""
     automatic = torch_threads(learns_while_collecting=plan.policy_config.learns_while_collecting)
     wanted = plan.config.torch_threads
     torch.set_num_threads(automatic if wanted == "auto" else wanted)
-    tasks = plan.experiment.tasks
-    stepping = sorted({task.native_threads(sys.maxsize) for task in tasks if task.vectorization == "native"})
-    native = f", environment threads: {' or '.join(map(str, stepping))}" if stepping else ""
-    return f"cores: {usable_cores()}, torch threads: {torch.get_num_threads()}{native}"
+    return f"cores: {usable_cores()}, torch threads: {torch.get_num_threads()}"
 
 
 def _begin(

@@ -60,7 +60,8 @@ class Task(BaseModel, ABC):
     def native_threads(self, num_envs: int) -> int:
         """Return how many threads step `num_envs` native environments.
 
-        By default as many as there are cores: while environments step, whoever waits for them leaves its core to them.
+        `auto` is as many as there are cores: what waits for environments leaves its core to them. A runner that
+        learns meanwhile asks for fewer.
         """
         return min(num_envs, usable_cores() if self.environment_threads == "auto" else self.environment_threads)
 

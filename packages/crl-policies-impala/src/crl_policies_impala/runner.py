@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from crl_core.config import ThreadCount
-from crl_core.cores import usable_cores
+from crl_core.cores import environment_threads, usable_cores
 from crl_core.errors import EnvironmentFailure
 from crl_core.policy import Policy
 from crl_core.rollout import Rollout
@@ -94,6 +94,7 @@ class PipelinedRunner(BatchRunner):
         self._batch_size = batch_size
         self._lock_step = lock_step
         shares = _shares(num_envs, count_collectors(num_collectors, num_envs))
+        self._collected_task = _sharing_cores(task, len(shares), on_cpu=policy.device.type == "cpu")
         self._published = _Published(-1, nn.Identity())
         self._queue: queue.Queue[_Collected] = queue.Queue(maxsize=len(shares))
         self._waiting: list[Rollout] = []  # columns taken from the queue, not yet handed over
@@ -189,7 +190,12 @@ class PipelinedRunner(BatchRunner):
         collector: UnrollCollector | None = None
         try:
             collector = UnrollCollector(
-                actor, self.task, seed=seed, num_envs=num_envs, num_steps=self.num_steps, before_step=before_step
+                actor,
+                self._collected_task,
+                seed=seed,
+                num_envs=num_envs,
+                num_steps=self.num_steps,
+                before_step=before_step,
             )
             while True:
                 version = self._published.version
@@ -216,6 +222,14 @@ def count_collectors(setting: ThreadCount, num_envs: int) -> int:
     """Return how many threads collect from `num_envs` environments."""
     automatic = max(1, min(num_envs // _ENVIRONMENTS_PER_COLLECTOR, usable_cores() // 4))
     return automatic if setting == "auto" else min(setting, num_envs)
+
+
+def _sharing_cores(task: Task, num_collectors: int, *, on_cpu: bool) -> Task:
+    """Return the task with each collector's share of the threads that step environments, unless their number is set."""
+    if task.environment_threads != "auto":
+        return task
+    threads = environment_threads(learns_while_collecting=on_cpu)
+    return task.model_copy(update={"environment_threads": max(1, threads // num_collectors)})
 
 
 def _shares(total: int, parts: int) -> list[int]:
