@@ -28,8 +28,11 @@ from crl_core.cores import usable_cores
 
 HERE = Path(__file__).parent
 PEERS = {"rllib_impala": "impala", "sample_factory_appo": "impala", "sb3_ppo": "ppo"}
-PLAIN = {"deterministic": "true", "torch_threads": "1", "environment_threads": "1"}
-TRAINING_ROWS = (84, 168, 336, 672)  # how many rows go through the network at once; the fastest counts
+PLAIN = {
+    "impala": {"deterministic": "true", "torch_threads": "1", "environment_threads": "1"},
+    "ppo": {"torch_threads": "1", "environment_threads": "1"},
+}
+TRAINING_ROWS = (168, 336, 672)  # how many rows go through the network at once; the fastest counts
 _PATIENCE_SECONDS = 600
 
 
@@ -116,8 +119,8 @@ def _measurements(policies: Sequence[str], seconds: float) -> Iterator[Measureme
     """Yield our policies, with automatic choices and plain, and their parts."""
     for policy in policies:
         yield Measurement(f"{policy}", _throughput(policy, seconds))
-        plain = {name: value for name, value in PLAIN.items() if policy != "ppo" or name != "deterministic"}
-        yield Measurement(f"{policy} plain", _throughput(policy, seconds, **plain))
+        if policy in PLAIN:
+            yield Measurement(f"{policy} plain", _throughput(policy, seconds, **PLAIN[policy]))
     cores = str(usable_cores())
     parts = [
         ("environment", {"rows": "32"}),
@@ -150,7 +153,13 @@ def _others(others: Sequence[str]) -> Iterator[Measurement]:
 
 def _peers(pythons: dict[str, Path], seconds: float) -> Iterator[Measurement]:
     for name, python in pythons.items():
-        command = [str(python), str(HERE / "peers" / f"{name}.py"), "--seconds", str(seconds)]
+        # their updates are long, so twice as long
+        command = [
+            str(python),
+            str(HERE / "peers" / f"{name}.py"),
+            "--seconds",
+            str(2 * seconds),
+        ]  # their updates are long
         yield Measurement(f"peer {name}", command)
 
 
