@@ -193,6 +193,40 @@ def test_a_corrupt_record_names_its_number(store: UnrollStore, make_unroll: Any)
         again.get(9)
 
 
+_READS_ALL = """
+import sys
+from crl_core.errors import ReplayError
+from crl_replay import UnrollStore
+failures = 0
+try:
+    with UnrollStore.open(sys.argv[1]) as store:
+        for number in store.numbers().tolist():
+            try:
+                store.get(number)
+            except ReplayError as error:
+                failures += "is damaged" in str(error)
+    print("damaged", failures)
+except ReplayError as error:
+    print("unusable", error)
+"""
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.8, 0.99])
+def test_a_file_that_was_cut_short_is_told_and_kills_nobody(tmp_path: Path, share: float) -> None:
+    directory = tmp_path / "replay"
+    with UnrollStore.create(directory, UnrollSchema.from_example(_noise(0))) as store:
+        for number in range(60):
+            store.put(number, _noise(number))
+    file = directory / "data.mdb"
+    with file.open("r+b") as data:
+        data.truncate(int(share * file.stat().st_size))
+    # in a process of its own, since reading beyond the end of a mapped file is a SIGBUS
+    reader = subprocess.run([sys.executable, "-c", _READS_ALL, directory], capture_output=True, text=True, check=False)
+    assert (reader.returncode, reader.stderr) == (0, "")
+    verdict, _, rest = reader.stdout.partition(" ")
+    assert verdict == "unusable" or int(rest) > 0, reader.stdout
+
+
 @pytest.mark.parametrize("number", [3, 4, 5])
 @pytest.mark.parametrize("index", [0, 1, 3])
 def test_a_missing_piece_names_its_unroll_and_spares_the_others(tmp_path: Path, number: int, index: int) -> None:

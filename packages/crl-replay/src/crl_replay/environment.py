@@ -60,9 +60,18 @@ def open_environment(directory: Path, map_size: int) -> lmdb.Environment:
     try:
         # readahead off: reads are random. metasync off: a power failure may undo the last transactions, which an
         # explicit sync makes good, but can never damage the file.
-        return lmdb.open(str(directory), map_size=map_size, subdir=True, readahead=False, metasync=False)
+        environment = lmdb.open(str(directory), map_size=map_size, subdir=True, readahead=False, metasync=False)
+        _fill_up(environment, directory / DATA_FILE)
     except (lmdb.Error, OSError) as error:
         raise unusable(directory, error) from error
+    return environment
+
+
+def _fill_up(environment: lmdb.Environment, file: Path) -> None:
+    """Lengthen a file that was cut short, so that what it lacks is damage to tell and not a signal that kills."""
+    length = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if file.stat().st_size < length:
+        os.truncate(file, length)
 
 
 def read_schema(environment: lmdb.Environment, directory: Path, *, expected: UnrollSchema | None) -> UnrollSchema:
