@@ -23,6 +23,7 @@ __all__ = [
     "SCHEMA_KEY",
     "UNROLL_PREFIX",
     "check_owner",
+    "fill_up",
     "open_environment",
     "read_schema",
     "sync_directory",
@@ -61,17 +62,31 @@ def open_environment(directory: Path, map_size: int) -> lmdb.Environment:
         # readahead off: reads are random. metasync off: a power failure may undo the last transactions, which an
         # explicit sync makes good, but can never damage the file.
         environment = lmdb.open(str(directory), map_size=map_size, subdir=True, readahead=False, metasync=False)
-        _fill_up(environment, directory / DATA_FILE)
     except (lmdb.Error, OSError) as error:
         raise unusable(directory, error) from error
+    missing = _missing_bytes(environment, directory)
+    if missing > 0:
+        environment.close()
+        raise ReplayError(
+            f"The replay store in {directory} was cut short: {DATA_FILE} lacks its last {missing:,} bytes. Put a whole "
+            "copy of it back, or start again in a fresh directory."
+        )
     return environment
 
 
-def _fill_up(environment: lmdb.Environment, file: Path) -> None:
-    """Lengthen a file that was cut short, so that what it lacks is damage to tell and not a signal that kills."""
+def fill_up(environment: lmdb.Environment, directory: Path) -> None:
+    """Make the file as long as its pages are, after a transaction: LMDB does not write pages that it has just freed.
+
+    So a file that is shorter was cut, which has to be known: reading beyond its end is a signal that kills the process.
+    """
+    missing = _missing_bytes(environment, directory)
+    if missing > 0:
+        os.truncate(directory / DATA_FILE, (directory / DATA_FILE).stat().st_size + missing)
+
+
+def _missing_bytes(environment: lmdb.Environment, directory: Path) -> int:
     length = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    if file.stat().st_size < length:
-        os.truncate(file, length)
+    return int(length) - (directory / DATA_FILE).stat().st_size
 
 
 def read_schema(environment: lmdb.Environment, directory: Path, *, expected: UnrollSchema | None) -> UnrollSchema:

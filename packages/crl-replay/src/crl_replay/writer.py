@@ -19,7 +19,7 @@ import lmdb
 from crl_core.errors import ReplayError
 from crl_replay.arrays import Payload
 from crl_replay.codec import compress
-from crl_replay.environment import unroll_numbers
+from crl_replay.environment import fill_up, unroll_numbers
 from crl_replay.pieces import delete_record, piece_bytes, put_record
 
 __all__ = ["Pending", "Write", "Writer"]
@@ -213,6 +213,7 @@ class Writer:
                         f"{unroll_numbers([write.key])[0]}, and unrolls never change. Resume the run that the store "
                         "belongs to, or use a fresh directory."
                     )
+        fill_up(self._environment, self._directory)
 
     def _forget(self, batch: list[Write]) -> None:
         for write in batch:
