@@ -126,8 +126,8 @@ def test_one_update_is_impalas_on_all_columns_and_cloning_on_the_replayed(tmp_pa
     impala.load_state_dict({name: value for name, value in policy.state_dict().items() if name != "replay"})
     batch = policy.augment(rollout(2))
 
-    losses = policy._losses(batch, num_new=4)
-    plain = impala._losses(batch, num_new=4)
+    losses = policy._losses(batch, first_rows(policy._evaluate(batch)), num_new=4)
+    plain = impala._losses(batch, first_rows(impala._evaluate(batch)), num_new=4)
 
     replayed = batch.columns(4, 8)
     outputs = impala._evaluate(replayed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def test_one_update_equals_a_straightforward_reference(tmp_path: Path) -> None:
         torch.testing.assert_close(parameter, wanted, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("settings", [{}, {"baseline_includes_uncertainty": True}])
+@pytest.mark.parametrize("settings", [{}, {"baseline_includes_uncertainty": True}, {"learner_threads": 3}])
 def test_one_update_in_several_passes_equals_one_in_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
@@ -108,8 +109,15 @@ def test_one_update_in_several_passes_equals_one_in_one(
     monkeypatch.setattr(policy_module, "_OBSERVATION_VALUES_PER_PASS", data.observations[:1].numel())
     parts.network.register_forward_hook(lambda module, args, output: calls.append(len(args[0])))
     assert parts.train([data], progress=PROGRESS) == pytest.approx(expected, rel=1e-4)
-    assert len(calls) > 1
+    assert len(calls) > 2
     assert sum(calls) == data.last_rewards.numel()
+    again = make(tmp_path, **settings)
+    again.train([data], progress=PROGRESS)
+    for mine, other in zip(parts.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(mine, other)  # parts are summed in order, whoever was first
+    for each in (parts, again):
+        each.shutdown()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("learner")]
     for mine, other in zip(parts.network.parameters(), whole.network.parameters(), strict=True):
         torch.testing.assert_close(mine, other)
 

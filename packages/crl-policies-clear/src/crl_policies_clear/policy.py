@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
+from crl_core.cores import usable_cores
 from crl_core.errors import ReplayError
 from crl_core.policy import TrainingProgress, Workspace
 from crl_core.rollout import Rollout
@@ -91,6 +92,11 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         )
         return config.model_copy(update={"replay_buffer_frames": frames})
 
+    def automatic_learner_threads(self) -> int:
+        """Return two where runner and cores allow: an update is `1 + batch_replay_ratio` times as large as IMPALA's."""
+        overlaps = self.config.learns_while_collecting and self.config.batch_replay_ratio > 0
+        return min(2, usable_cores()) if overlaps else 1
+
     def train(self, rollouts: Sequence[Rollout], *, progress: TrainingProgress) -> Mapping[str, float]:
         """Make one update for every `batch_size` new columns; return the means of the losses."""
         metrics = super().train(rollouts, progress=progress)
@@ -136,7 +142,8 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         self._replay.load_state_dict(state["replay"])
 
     def shutdown(self) -> None:
-        """Close the buffer's store."""
+        """End the learner's threads and close the buffer's store."""
+        super().shutdown()
         self._replay.close()
 
 

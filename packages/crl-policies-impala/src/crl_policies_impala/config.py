@@ -19,7 +19,7 @@ class ImpalaConfig(PolicyConfig):
     supported_runners: ClassVar[tuple[str, ...]] = ("pipelined", "batch")
     ignored_settings: ClassVar[dict[str, str]] = {
         "num_buffers": "the queue of unrolls is sized by itself",
-        "num_learner_threads": "one learner uses all cores it can get",
+        "num_learner_threads": "--learner-threads says how many threads share out a batch",
         "seconds_between_yields": _NO_YIELDING,
         "pause_actors_during_yield": _NO_YIELDING,
         "disable_checkpoint": "a run survives by its checkpoints; --timesteps-per-save sets how often they are written",
@@ -32,6 +32,11 @@ class ImpalaConfig(PolicyConfig):
     )
     num_collectors: ThreadCount = Field(
         "auto", description="Threads of runner pipelined that play; auto: one for four cores, with 16 actors or more."
+    )
+    learner_threads: ThreadCount = Field(
+        "auto",
+        description="Threads that share out a large batch on a CPU, all but one of them at low priority; auto: 1, but 2 "
+        "for CLEAR with runner pipelined.",
     )
     num_actors: int = Field(4, ge=1, description="Environments to collect from.")
     batch_size: int = Field(

@@ -5,6 +5,7 @@ Letters in shapes: B batch, A actions, F features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -39,6 +40,15 @@ class NetworkOutput(NamedTuple):
     policy_logits: Tensor
     values: Tensor
     uncertainty: Tensor | None
+
+    def present(self) -> list[Tensor]:
+        """Return the outputs that there are."""
+        return [each for each in self if each is not None]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> NetworkOutput:
+        """Return what `function` makes of each output."""
+        uncertainty = None if self.uncertainty is None else function(self.uncertainty)
+        return NetworkOutput(function(self.policy_logits), function(self.values), uncertainty)
 
 
 class ImpalaNetwork(nn.Module):

@@ -9,7 +9,7 @@ import itertools
 import logging
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +26,7 @@ from crl_core.task import Task
 from crl_policies_impala.config import ImpalaConfig
 from crl_policies_impala.loss import baseline_loss, entropy_loss, policy_gradient_loss, vtrace
 from crl_policies_impala.network import ImpalaNetwork, NetworkOutput
+from crl_policies_impala.passes import LearnerThreads, Passes
 from crl_policies_impala.runner import count_collectors
 
 __all__ = ["AuxiliaryLoss", "ImpalaPolicy", "ImpalaTimestepData"]
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 _OBSERVATION_VALUES_PER_PASS = 2**23  # some 300 rows of Atari: 5 to 20 percent faster than 672 rows in one pass
 
-_ALL_ROWS = slice(None)
+_ALL_ROWS, _ALL_BUT_LAST, _LAST_ROW = slice(None), slice(None, -1), slice(-1, None)
 
 ConfigT = TypeVar("ConfigT", bound=ImpalaConfig)
 
@@ -65,6 +66,7 @@ class ImpalaPolicy(Policy[ConfigT]):
     Extension points for subclasses: `augment` adds columns to the learner batch, `auxiliary_loss` adds to the loss.
     """
 
+    training_only = Policy.training_only | {"_threads"}
     network: ImpalaNetwork
 
     def build(self) -> None:
@@ -81,6 +83,7 @@ class ImpalaPolicy(Policy[ConfigT]):
         )
         self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
         self.optimizer = self._make_optimizer()
+        self._threads = LearnerThreads(self._count_learner_threads())
         self._reward_scale = _RunningScale()
 
     @classmethod
@@ -169,23 +172,45 @@ class ImpalaPolicy(Policy[ConfigT]):
         self.optimizer.load_state_dict(state["optimizer"])
         self._reward_scale.load_state_dict(state["reward_scale"])
 
+    def shutdown(self) -> None:
+        """End the learner's threads."""
+        self._threads.close()
+
+    def automatic_learner_threads(self) -> int:
+        """Return how many threads share out a batch on a CPU where the user does not say.
+
+        One, since an update costs about as much as collecting for it, which goes on meanwhile; a subclass whose updates
+        cost more returns more.
+        """
+        return 1
+
+    def _count_learner_threads(self) -> int:
+        if self.device.type != "cpu":  # a GPU sees a batch whole
+            return 1
+        wanted = self.config.learner_threads
+        return self.automatic_learner_threads() if wanted == "auto" else wanted
+
     def _update(self, new: Rollout) -> dict[str, float]:
         if self.config.normalize_reward:
             self._reward_scale.update(new.rewards[new.valid])
         batch = self.augment(new).to(self.device)
-        losses = self._losses(batch, num_new=new.num_columns)
+        inputs = _network_inputs(batch, _ALL_BUT_LAST)
+        passes = Passes(self.network, inputs, num_parts=self._num_passes(inputs[0]), threads=self._threads)
+        outputs = passes.outputs.map(_by_column(batch.num_columns))
+        losses = self._losses(batch, outputs, num_new=new.num_columns)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(losses["loss/total"])
+        passes.backward()
         losses["gradient_norm"] = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_norm_clipping)
         self.optimizer.step()
         names = list(losses)
         figures = torch.stack([losses[name].detach() for name in names]).tolist()  # one transfer from the device
         return dict(zip(names, figures, strict=True))
 
-    def _losses(self, batch: Rollout, *, num_new: int) -> dict[str, Tensor]:
-        outputs = self._evaluate(batch, slice(None, -1))
+    def _losses(self, batch: Rollout, outputs: NetworkOutput, *, num_new: int) -> dict[str, Tensor]:
+        """Return the losses by name, given the network's outputs for the first T rows."""
         with torch.no_grad():
-            last_values = self._evaluate(batch, slice(-1, None)).values
+            last_values = self._evaluate(batch, _LAST_ROW).values
         log_probs = log_prob(outputs.policy_logits, batch.actions)
         returns = vtrace(
             log_ratios=log_probs.detach() - log_prob(batch.extras["policy_logits"], batch.actions),
@@ -213,19 +238,8 @@ class ImpalaPolicy(Policy[ConfigT]):
 
     def _evaluate(self, batch: Rollout, rows: slice = _ALL_ROWS) -> NetworkOutput:
         """Return the network's outputs for R of the T + 1 rows: logits `[R, N, A]`, values `[R, N]`."""
-        observations = batch.observations[rows].flatten(0, 1)
-        shape = batch.last_rewards[rows].shape
-        inputs = (
-            observations,
-            batch.last_actions[rows].flatten(),
-            batch.last_rewards[rows].flatten(),
-            batch.num_actions.expand(shape).flatten(),
-        )
-        parts = zip(*(each.chunk(self._num_passes(observations)) for each in inputs), strict=True)
-        logits, values, uncertainty = _joined([self.network(*part) for part in parts])
-        return NetworkOutput(
-            logits.view(*shape, -1), values.view(shape), None if uncertainty is None else uncertainty.view(shape)
-        )
+        outputs: NetworkOutput = self.network(*_network_inputs(batch, rows))
+        return outputs.map(_by_column(batch.num_columns))
 
     def _num_passes(self, observations: Tensor) -> int:
         """Return in how many parts the network sees observations: what does not fit into a CPU's caches is slow."""
@@ -260,14 +274,20 @@ class ImpalaPolicy(Policy[ConfigT]):
         )
 
 
-def _joined(parts: Sequence[NetworkOutput]) -> NetworkOutput:
-    """Return the rows of all parts."""
-    uncertainties = [each.uncertainty for each in parts if each.uncertainty is not None]
-    return NetworkOutput(
-        torch.cat([each.policy_logits for each in parts]),
-        torch.cat([each.values for each in parts]),
-        torch.cat(uncertainties) if uncertainties else None,
+def _network_inputs(batch: Rollout, rows: slice) -> tuple[Tensor, ...]:
+    """Return what the network takes of some of the T + 1 rows, row by row, each `[R * N, ...]`."""
+    last_rewards = batch.last_rewards[rows]
+    return (
+        batch.observations[rows].flatten(0, 1),
+        batch.last_actions[rows].flatten(),
+        last_rewards.flatten(),
+        batch.num_actions.expand(last_rewards.shape).flatten(),
     )
+
+
+def _by_column(num_columns: int) -> Callable[[Tensor], Tensor]:
+    """Return what makes `[R, N, ...]` of outputs `[R * N, ...]`."""
+    return lambda output: output.view(-1, num_columns, *output.shape[1:])
 
 
 class _RunningScale:
