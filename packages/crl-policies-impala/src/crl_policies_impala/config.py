@@ -19,7 +19,7 @@ class ImpalaConfig(PolicyConfig):
     supported_runners: ClassVar[tuple[str, ...]] = ("pipelined", "batch")
     ignored_settings: ClassVar[dict[str, str]] = {
         "num_buffers": "the queue of unrolls is sized by itself",
-        "num_learner_threads": "--learner-threads says how many threads share out a batch",
+        "num_learner_threads": "--learner-threads says how many threads learn",
         "seconds_between_yields": _NO_YIELDING,
         "pause_actors_during_yield": _NO_YIELDING,
         "disable_checkpoint": "a run survives by its checkpoints; --timesteps-per-save sets how often they are written",
