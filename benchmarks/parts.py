@@ -102,7 +102,7 @@ def _network(name: str, experiment: Experiment) -> tuple[tuple[nn.Module, Callab
         ppo = PpoNetwork(space, action_space, convolution_dtype=torch.float32)
 
         def apply_ppo(observations: torch.Tensor) -> list[torch.Tensor]:
-            outputs = ppo(observations, torch.full((len(observations),), count))
+            outputs = ppo(ppo.prepare(observations), torch.full((len(observations),), count))
             return [outputs.policy.logits, outputs.values]
 
         return (ppo.to(memory_format=torch.channels_last), apply_ppo), apply_ppo  # type: ignore[call-overload]

@@ -58,7 +58,8 @@ def reference_advantages(policy: PpoPolicy, rollout: Rollout) -> tuple[Tensor, T
     """Return advantages and returns, row by row."""
     config = policy.config
     values = torch.cat([rollout.extras["values"], torch.zeros(1, rollout.num_columns)])
-    values[-1] = policy.network(rollout.observations[-1], rollout.num_actions).values.detach()
+    prepared = rollout.observations[-1].float() / 255
+    values[-1] = policy.network(prepared, rollout.num_actions).values.detach()
     advantages = torch.zeros_like(rollout.rewards)
     gae_lambda = config.gae_lambda if config.use_gae else 1.0
     for n in range(rollout.num_columns):

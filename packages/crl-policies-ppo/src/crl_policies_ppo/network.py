@@ -73,14 +73,17 @@ class PpoNetwork(nn.Module):
             if part is not None:
                 _initialize(part, gain=gain)
 
-    def forward(self, observations: Tensor, num_actions: Tensor) -> NetworkOutput:
+    def prepare(self, observations: Tensor) -> Tensor:
+        """Return `observations [B, *obs]` as `forward` takes them; done once for all passes over the same rows."""
+        return prepare_observations(observations, self.convolution_dtype)
+
+    def forward(self, prepared: Tensor, num_actions: Tensor) -> NetworkOutput:
         """Evaluate observations.
 
         Args:
-            observations: `[B, *obs]`.
+            prepared: `[B, *obs]`, what `prepare` returned, or rows of it.
             num_actions: int64 `[B]`, how many actions each row's task has; 0 for continuous ones.
         """
-        prepared = prepare_observations(observations, self.convolution_dtype)
         features = encode(self.encoder, prepared, self.convolution_dtype)
         value_features = (
             features if self.value_encoder is None else encode(self.value_encoder, prepared, self.convolution_dtype)

@@ -61,9 +61,9 @@ class ContinuousTimestepData(PpoTimestepData):
 
 
 class _Batch(NamedTuple):
-    """Valid rows of rollouts, in any order; observations `[B, *obs]`, samples `[B, *act]`, the rest `[B]`."""
+    """Valid rows of rollouts, in any order; prepared observations, samples `[B, *act]`, the rest `[B]`."""
 
-    observations: Tensor
+    prepared: Tensor
     samples: Tensor
     num_actions: Tensor
     log_probs: Tensor
@@ -164,7 +164,7 @@ class PpoPolicy(Policy[PpoConfig]):
         return first
 
     def _evaluate(self, observations: Tensor, num_actions: Tensor) -> NetworkOutput:
-        outputs: NetworkOutput = self.network(observations, num_actions)
+        outputs: NetworkOutput = self.network(self.network.prepare(observations), num_actions)
         return outputs
 
     @torch.no_grad()
@@ -173,7 +173,7 @@ class PpoPolicy(Policy[PpoConfig]):
         valid = rollout.valid
         advantages, returns = self._advantages(rollout)
         return _Batch(
-            observations=rollout.observations[:-1][valid],
+            prepared=self.network.prepare(rollout.observations[:-1][valid]),
             samples=rollout.extras.get("samples", rollout.actions)[valid],
             num_actions=rollout.num_actions.expand(valid.shape)[valid],
             log_probs=rollout.extras["log_probs"][valid],
@@ -205,7 +205,7 @@ class PpoPolicy(Policy[PpoConfig]):
 
     def _update(self, batch: _Batch) -> dict[str, Tensor]:
         config = self.config
-        outputs = self._evaluate(batch.observations, batch.num_actions)
+        outputs: NetworkOutput = self.network(batch.prepared, batch.num_actions)
         log_probs = outputs.policy.log_prob(batch.samples)
         entropy = outputs.policy.entropy().mean()
         losses = {
