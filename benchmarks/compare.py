@@ -56,11 +56,17 @@ class Measurement:
         Raises:
             click.ClickException: it failed, or printed none.
         """
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ} if "part" in self.name else None
+        waiting = {"OMP_WAIT_POLICY": "PASSIVE"} if self.name.startswith("part ") else {}  # as our runs wait
         output = subprocess.run(
-            self.command, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS, env=environment
+            ["timeout", str(_PATIENCE_SECONDS), *self.command],  # which ends the whole group
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**waiting, **os.environ},
         )
         try:
+            if output.returncode:
+                raise ValueError(f"exit code {output.returncode}")
             if self.field is None:
                 return float(re.findall(r"SPS\s+([\d.]+)", output.stdout)[-1])
             return float(json.loads(output.stdout.splitlines()[-1])[self.field])
@@ -97,9 +103,9 @@ def main(
     if measure:
         pythons = {name: _python_of(name, peers_in) for name in PEERS if peers and PEERS[name] in policies}
         wanted = [*_measurements(policies, seconds), *_others(others), *_peers(pythons, seconds)]
-        comparison = Comparison(machine(), [], comparison.scaling)
+        comparison = Comparison(machine(), [], [])
         for repeat in range(repeats):
-            comparison.repeats.append({})
+            comparison.repeats.append({"cores": usable_cores()})
             for each in wanted:
                 comparison.repeats[-1][each.name] = each.take()
                 print(f"{repeat + 1}/{repeats} {each.name}: {comparison.repeats[-1][each.name]:,.6g}", flush=True)
@@ -118,7 +124,7 @@ def main(
 def _measurements(policies: Sequence[str], seconds: float) -> Iterator[Measurement]:
     """Yield our policies, with automatic choices and plain, and their parts."""
     for policy in policies:
-        yield Measurement(f"{policy}", _throughput(policy, seconds))
+        yield Measurement(policy, _throughput(policy, seconds))
         if policy in PLAIN:
             yield Measurement(f"{policy} plain", _throughput(policy, seconds, **PLAIN[policy]))
     cores = str(usable_cores())
@@ -153,7 +159,6 @@ def _others(others: Sequence[str]) -> Iterator[Measurement]:
 
 def _peers(pythons: dict[str, Path], seconds: float) -> Iterator[Measurement]:
     for name, python in pythons.items():
-        # their updates are long, so twice as long
         command = [
             str(python),
             str(HERE / "peers" / f"{name}.py"),

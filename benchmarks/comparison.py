@@ -7,19 +7,20 @@ import json
 import platform
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from crl_core.cores import usable_cores
 
-__all__ = ["Comparison", "Ratio", "machine"]
+__all__ = ["LIMITS", "Comparison", "Ratio", "machine"]
 
 Repeat = dict[str, float]
-"""The figures of one repeat by name: steps per second, or seconds per row for what begins with `part`."""
+"""The figures of one repeat by name: steps per second, seconds per row for what begins with `part`, and `cores`."""
 
-_STEPS_PER_ROW = 20 / 21  # of an unroll's 21 observations, 20 are steps
+_UNROLL_LENGTH = 20
 _PPO_EPOCHS = 4
 _PACKAGES = ("crl-core", "torch", "gymnasium", "ale-py", "numpy")
 
@@ -71,22 +72,24 @@ class Comparison:
 
     def names(self) -> list[str]:
         """Return the names of all figures, in the order they were measured."""
-        return list(dict.fromkeys(name for repeat in self.repeats for name in repeat))
+        return list(dict.fromkeys(name for repeat in self.repeats for name in repeat if name != "cores"))
 
     def ratios(self) -> Iterator[Ratio]:
         """Yield ours over what the machine allows, over the plain setting, over others and over the peers."""
-        names = self.names()
         for policy, limit in _LIMITS.items():
-            if policy in names:
-                yield self._ratio(f"{policy} / {limit.name}", policy, limit.speed)
+            yield from self._ratio(policy, limit.name, limit.speed, needs=limit.needs)
         for policy in _LIMITS:
             for other in (f"{policy} plain", f"other {policy}"):
-                if other in names:
-                    yield self._ratio(f"{policy} / {other}", policy, lambda repeat, other=other: repeat[other])
-        for name in names:
+                yield from self._ratio(policy, other, itemgetter(other), needs={other})
+        for name in self.names():
             if name.startswith("peer "):
-                policy = "ppo" if name.endswith("ppo") and "appo" not in name else "impala"
-                yield self._ratio(f"{policy} / {name[5:]}", policy, lambda repeat, name=name: repeat[name])
+                policy = "ppo" if name.endswith("_ppo") else "impala"
+                yield from self._ratio(policy, name, itemgetter(name), needs={name})
+
+    def limit(self, name: str) -> list[float]:
+        """Return what the parts allow, in each repeat that has them all: one of `LIMITS`."""
+        (limit,) = (each for each in _LIMITS.values() if each.name == name)
+        return [limit.speed(repeat) for repeat in self.repeats if set(limit.needs) <= set(repeat)]
 
     def lines(self) -> Iterator[str]:
         """Yield everything as text."""
@@ -98,13 +101,19 @@ class Comparison:
                 unit = "steps/s"
             yield f"{name:32} {_spread(values, 0)} {unit}"
         for limit in _LIMITS.values():
-            if self.repeats and all(limit.needs <= set(repeat) for repeat in self.repeats):
-                yield f"{limit.name:32} {_spread([limit.speed(repeat) for repeat in self.repeats], 0)} steps/s"
+            if values := self.limit(limit.name):
+                yield f"{limit.name:32} {_spread(values, 0)} steps/s"
         for ratio in self.ratios():
             yield f"{ratio.name:32} {_spread(ratio.values, 2)}"
 
-    def _ratio(self, name: str, policy: str, under: Callable[[Repeat], float]) -> Ratio:
-        return Ratio(name, [repeat[policy] / under(repeat) for repeat in self.repeats])
+    def _ratio(
+        self, policy: str, other: str, under: Callable[[Repeat], float], *, needs: Collection[str]
+    ) -> Iterator[Ratio]:
+        """Yield the ratio in each repeat that has all figures, if one has: the last may have been interrupted."""
+        whole = [repeat for repeat in self.repeats if {policy, *needs} <= set(repeat)]
+        if whole:
+            name = f"{policy} / {other.removeprefix('peer ')}"
+            yield Ratio(name, [repeat[policy] / under(repeat) for repeat in whole])
 
 
 @dataclass(frozen=True)
@@ -112,19 +121,16 @@ class _Limit:
     """The speed that a policy's parts allow, computed from a repeat's figures."""
 
     name: str
-    needs: frozenset[str]
+    needs: Collection[str]
     speed: Callable[[Repeat], float]
 
 
 def _roofline(repeat: Repeat, *, rows_per_step: int) -> float:
     """Return cores / core-seconds per step of environment, forward pass and training at the best batch size."""
     training = min(value for name, value in repeat.items() if name.startswith("part impala training"))
-    step = (
-        repeat["part impala environment 32"]
-        + repeat["part impala forward 32"]
-        + rows_per_step * training / _STEPS_PER_ROW
-    )
-    return usable_cores() / step
+    forward = repeat["part impala forward 32"]
+    learning = training + forward / _UNROLL_LENGTH  # the observation after an unroll only goes forwards
+    return repeat["cores"] / (repeat["part impala environment 32"] + forward + rows_per_step * learning)
 
 
 def _sum_of_ppo(repeat: Repeat) -> float:
@@ -133,12 +139,15 @@ def _sum_of_ppo(repeat: Repeat) -> float:
     return 1 / (parts[0] + parts[1] + _PPO_EPOCHS * parts[2])
 
 
-_IMPALA_PARTS = frozenset({"part impala environment 32", "part impala forward 32"})
+_IMPALA_PARTS = {"part impala environment 32", "part impala forward 32", "part impala training 672"}
+_PPO_PARTS = {"part ppo environment 8", "part ppo forward 8", "part ppo training 256"}
 _LIMITS = {
-    "impala": _Limit("roofline of impala", _IMPALA_PARTS, lambda repeat: _roofline(repeat, rows_per_step=1)),
-    "clear": _Limit("roofline of clear", _IMPALA_PARTS, lambda repeat: _roofline(repeat, rows_per_step=2)),
-    "ppo": _Limit("sum of ppo's parts", frozenset({"part ppo training 256"}), _sum_of_ppo),
+    "impala": _Limit("roofline of impala", {"impala", *_IMPALA_PARTS}, lambda each: _roofline(each, rows_per_step=1)),
+    "clear": _Limit("roofline of clear", {"clear", *_IMPALA_PARTS}, lambda each: _roofline(each, rows_per_step=2)),
+    "ppo": _Limit("sum of ppo's parts", {"ppo", *_PPO_PARTS}, _sum_of_ppo),
 }
+LIMITS = tuple(limit.name for limit in _LIMITS.values())
+"""What the parts of our policies allow."""
 
 
 def machine() -> dict[str, str]:

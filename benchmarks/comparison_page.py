@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from comparison import Comparison
+from comparison import LIMITS, Comparison
 from matplotlib import pyplot as plt
 
 __all__ = ["write_page"]
@@ -42,6 +42,9 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         is_part = name.startswith("part ")
         shown = [1e6 * value for value in values] if is_part else values
         yield _row(name.removeprefix("part "), shown, 0, "us per row" if is_part else "steps/s")
+    for name in LIMITS:
+        if values := comparison.limit(name):
+            yield _row(f"**{name}**", values, 0, "steps/s")
     yield ""
     yield "| Ratio within a repeat | median | from | to |\n|---|--:|--:|--:|"
     for ratio in comparison.ratios():

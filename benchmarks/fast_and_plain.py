@@ -18,7 +18,8 @@ from pathlib import Path
 
 import click
 
-_T_QUANTILES = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}  # 97.5 percent, by degrees of freedom
+# 97.5 percent quantiles of Student's t by degrees of freedom
+_T_QUANTILES = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
 @click.command()
@@ -34,7 +35,9 @@ def main(folder: Path) -> None:
             continue
         settings = json.loads(record.read_text(encoding="utf-8"))
         kind = "plain" if settings["policy"]["settings"]["deterministic"] else "fast"
-        returns[settings["experiment"]["name"], kind].append(_rows(run / "metrics.jsonl", "train_reward/0")[-1])
+        rewards = _rows(run / "metrics.jsonl", "train_reward/0")
+        if rewards:
+            returns[settings["experiment"]["name"], kind].append(rewards[-1])
         if kind == "fast":
             lags += _rows(run / "timing.jsonl", "policy_lag_max")
     for game in sorted({game for game, _ in returns}):

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from crl_core.devices import convolution_dtype
 from crl_core.experiment import Experiment
 from crl_core.experiment_source import build_experiment
 from crl_policies_impala.config import ImpalaConfig
@@ -77,11 +78,16 @@ def training(network: tuple[nn.Module, Callable[..., Any]], observations: torch.
     """Return the seconds that a row takes forwards and backwards, with its share of an optimizer's step.
 
     The loss is the simplest that reaches every weight. Where `observations` are fewer than an update of IMPALA has, it
-    makes as many passes as come nearest to one.
+    makes as many passes as come nearest to one; an update of PPO is one pass.
     """
     module, apply = network
-    optimizer = torch.optim.RMSprop(module.parameters(), lr=0.0, foreach=True)
-    passes = max(1, round(_UPDATE_ROWS / len(observations)))
+    is_ppo = isinstance(module, PpoNetwork)  # whose every minibatch has a step of Adam
+    optimizer: torch.optim.Optimizer = (
+        torch.optim.Adam(module.parameters(), lr=0.0, foreach=True)
+        if is_ppo
+        else torch.optim.RMSprop(module.parameters(), lr=0.0, foreach=True)
+    )
+    passes = 1 if is_ppo else max(1, round(_UPDATE_ROWS / len(observations)))
 
     def update() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -97,16 +103,16 @@ def _network(name: str, experiment: Experiment) -> tuple[tuple[nn.Module, Callab
     """Return a network with what applies it to observations and returns its outputs, twice."""
     space, action_space = experiment.observation_space, next(iter(experiment.action_spaces.values()))
     assert isinstance(action_space, gymnasium.spaces.Discrete)
-    count = int(action_space.n)
+    count, dtype = int(action_space.n), convolution_dtype("auto", torch.device("cpu"))
     if name == "ppo":
-        ppo = PpoNetwork(space, action_space, convolution_dtype=torch.float32)
+        ppo = PpoNetwork(space, action_space, convolution_dtype=dtype)
 
         def apply_ppo(observations: torch.Tensor) -> list[torch.Tensor]:
             outputs = ppo(ppo.prepare(observations), torch.full((len(observations),), count))
             return [outputs.policy.logits, outputs.values]
 
         return (ppo.to(memory_format=torch.channels_last), apply_ppo), apply_ppo  # type: ignore[call-overload]
-    impala = ImpalaNetwork(ImpalaConfig(), space, count, convolution_dtype=torch.float32)
+    impala = ImpalaNetwork(ImpalaConfig(), space, count, convolution_dtype=dtype)
 
     def apply_impala(observations: torch.Tensor) -> list[torch.Tensor]:
         zeros = torch.zeros(len(observations), dtype=torch.int64)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field, ValidationError
 
-from crl_core.config import PolicyConfig, RunConfig, Settings
+from crl_core.config import PolicyConfig, RunConfig, Settings, ThreadCount
 
 
 class Everything(Settings):
@@ -17,6 +17,8 @@ class Everything(Settings):
     switch: bool = False
     text: str = ""
     choice: Literal["a", "b"] = "a"
+    count: ThreadCount = "auto"
+    word_or_number: int | str = 0
     size: Literal[84, 160] = 84
     maybe: Annotated[int, Field(ge=1)] | None = None
     either: int | float = 0
@@ -38,6 +40,10 @@ class Everything(Settings):
         ("switch", "0", False),
         ("text", "none", "none"),
         ("text", "3", "3"),
+        ("count", "auto", "auto"),
+        ("count", "8", 8),
+        ("count", "1e1", 10),
+        ("word_or_number", "007", "007"),
         ("choice", "b", "b"),
         ("size", "160", 160),
         ("maybe", "None", None),
@@ -75,6 +81,7 @@ def test_what_does_not_fit_is_left_to_the_field_to_refuse(name: str, text: str) 
     [
         ("whole", True, "should be a whole number"),
         ("maybe", False, "should be a whole number"),
+        ("count", True, "should be a whole number"),
         ("real", True, "should be a number"),
         ("either", True, "should be a whole number"),
         ("whole", 2**63, "should be less than 9223372036854775808"),

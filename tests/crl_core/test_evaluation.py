@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from tests.crl_core.small_runs import guessing_policy, scripted_task
 from crl_core.errors import EnvironmentFailure
 from crl_core.evaluation import EvaluationProgress, episode_quotas, evaluate
 from crl_core.gymnasium_tasks import ImageTask
-from crl_core.policy import Policy
+from crl_core.policy import Policy, TimestepData
 from crl_core.runners.base import Episode
 from crl_core.task import SeededReset, Task
 
@@ -101,6 +102,71 @@ def test_environments_that_have_played_their_episodes_are_stepped_no_more() -> N
     assert handed_back[1].actions.tolist() == [0]
     assert handed_back[1].rewards is not None
     assert handed_back[1].rewards.tolist() == [0]
+
+
+def test_an_endless_one_among_others_that_are_done_is_told_soon() -> None:
+    scripts = (*[(Row(terminated=True), Row())] * 9, (Row(1.0),))
+    task = SeparableTask(
+        id="endless", num_timesteps=1, continual_eval_num_returns=10, scripts=scripts, eval_max_steps=100
+    )
+    with pytest.raises(EnvironmentFailure, match=r"went on past eval_max_steps \(100\)"):
+        play(TellingPolicy(num_envs=10, num_steps=4), task)
+    assert len(MADE[-1].received) <= 101 + 4
+
+
+class Unkeeping(SeparableEnvs):
+    def keep(self, environments: list[int]) -> None:
+        raise ValueError("they cling together")
+
+
+class UnkeepingTask(ScriptedTask):
+    def make_envs(self, num_envs: int, *, seeds: Any, evaluation: bool) -> Any:
+        return Unkeeping(self.scripts)
+
+
+def test_environments_that_cannot_be_parted_after_all_are_named() -> None:
+    scripts = ((Row(terminated=True), Row()), (*[Row()] * 9, Row(terminated=True)))
+    task = UnkeepingTask(id="clinging", num_timesteps=1, continual_eval_num_returns=2, scripts=scripts)
+    with pytest.raises(EnvironmentFailure, match=r"task 'clinging' .* raised in keep\(\): ValueError: they cling"):
+        play(TellingPolicy(num_envs=2, num_steps=1), task)
+
+
+@dataclasses.dataclass(kw_only=True)
+class OddData(TimestepData):
+    """What a policy may add that is no tensor."""
+
+    note: tuple[int, ...]
+    missing: torch.Tensor | None = None
+    made: int = dataclasses.field(init=False, default=3)
+
+
+def test_rows_of_timestep_data_leave_alone_what_is_no_tensor() -> None:
+    data = OddData(actions=torch.arange(3), note=(7, 8), rewards=torch.tensor([0.5, 1.5, 2.5]))
+    kept = data.rows(torch.tensor([0, 2]))
+    assert kept.actions.tolist() == [0, 2]
+    assert kept.rewards is not None
+    assert kept.rewards.tolist() == [0.5, 2.5]
+    assert (kept.note, kept.missing, kept.made, kept.is_reset) == ((7, 8), None, 3, None)
+    assert data.actions.tolist() == [0, 1, 2]
+
+
+def test_players_share_torchs_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(4)), raising=False)
+    seen: list[int] = []
+
+    class Watching(TellingPolicy):
+        def compute_action(self, *args: Any, **kwargs: Any) -> TellingData:
+            seen.append(torch.get_num_threads())
+            return super().compute_action(*args, **kwargs)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        play(Watching(num_envs=1), *(scripted_task(f"{n}", [Row(terminated=True), Row()]) for n in range(2)))
+        assert set(seen) == {2}
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_no_tasks_are_no_episodes() -> None:

@@ -11,7 +11,7 @@ import torch
 from tests.crl_core.scripted import Row, ScriptedEnvs, ScriptedTask, TellingPolicy
 
 from crl_core.errors import EnvironmentFailure
-from crl_policies_impala.runner import PipelinedRunner, count_collectors
+from crl_policies_impala.runner import PipelinedRunner, _sharing_cores, count_collectors
 
 SEED = np.random.SeedSequence(0)
 
@@ -218,6 +218,7 @@ def test_collectors_share_the_cores_that_the_learner_leaves(
     with runner:
         assert runner._collected_task.native_threads(100) == threads
         assert runner.task.native_threads(100) == 16
+    assert _sharing_cores(runner.task, collectors, on_cpu=False).native_threads(100) == 16 // collectors
     task = runner.task.model_copy(update={"environment_threads": 5})
     runner = PipelinedRunner(
         TellingPolicy(), task, seed=SEED, eval_mode=False, num_envs=num_envs, num_steps=4, batch_size=1

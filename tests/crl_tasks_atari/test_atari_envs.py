@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from ale_py.vector_env import AtariVectorEnv
 from gymnasium.vector import AutoresetMode
 
 from crl_core.errors import EnvironmentFailure
@@ -131,6 +134,40 @@ def test_a_copy_plays_on_the_same_when_another_is_left_out() -> None:
         assert infos_of_one["is_reset"][0] == (step == 60)
     both.close()
     one.close()
+
+
+_HANGS = """
+import threading, time, numpy
+from ale_py.vector_env import AtariVectorEnv
+from crl_tasks_atari import AtariTask
+AtariVectorEnv.reset = lambda *args, **kwargs: time.sleep(600)
+task = AtariTask(id="pong", game="pong", num_timesteps=1)
+envs = task.make_envs(2, seeds=numpy.array([0, 1], numpy.int32), evaluation=True)
+threading.Thread(target=envs.reset, daemon=True).start()
+time.sleep(1)
+print(sum(thread.name.startswith("reset-") for thread in threading.enumerate()))
+"""
+
+
+def test_a_reset_that_hangs_keeps_no_process() -> None:
+    ended = subprocess.run([sys.executable, "-c", _HANGS], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, "2\n"), ended.stderr
+
+
+def test_what_a_reset_of_separate_games_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    envs = make("pong", TWO, evaluation=True)
+    monkeypatch.setattr(AtariVectorEnv, "reset", lambda self, *, seed: int("no number"))
+    with pytest.raises(EnvironmentFailure, match="Atari game 'pong' failed while it was being reset: ValueError"):
+        envs.reset()
+    envs.close()
+
+
+def test_separate_games_are_those_of_one_vector_environment() -> None:
+    training, evaluation = (
+        play(make("pong", TWO, evaluation=flag, max_episode_steps=40), 90) for flag in (False, True)
+    )
+    for name in ("observations", "rewards", "terminated", "truncated", "is_reset", "episode_over", "lives"):
+        assert np.array_equal(column(training, name), column(evaluation, name)), name
 
 
 def test_copies_in_training_cannot_be_left_out() -> None:

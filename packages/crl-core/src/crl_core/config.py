@@ -117,7 +117,8 @@ class RunConfig(Settings):
         "meanwhile.",
     )
     environment_threads: ThreadCount | None = Field(
-        None, description="Threads that step environments that have threads of their own, instead of the task's number."
+        None,
+        description="Threads of Atari's own in training, or of others that have some, instead of the task's number.",
     )
     num_timesteps: int | None = Field(None, ge=1, description="Steps of each task, instead of the experiment's own.")
     cycle_count: int | None = Field(None, ge=1, description="Walks through the tasks, instead of the experiment's own.")
@@ -143,12 +144,15 @@ class RunConfig(Settings):
 
 
 def _plain_types(annotation: Any) -> set[Any]:
-    """Return the plain types an annotation allows: `int | None` gives `{int, NoneType}`."""
+    """Return the plain types an annotation allows: `int | None` gives `{int, NoneType}`.
+
+    Words to choose from, such as `auto`, are left out: what else is allowed says how to read any other text.
+    """
     origin = get_origin(annotation)
     if origin is None:
         return {annotation}
     if origin is Literal:
-        return {type(choice) for choice in get_args(annotation)}
+        return {type(choice) for choice in get_args(annotation)} - {str}
     if origin is Annotated:
         return _plain_types(get_args(annotation)[0])
     if isinstance(origin, type) and origin is not UnionType:
@@ -160,7 +164,7 @@ def _read(text: str, wanted: set[Any]) -> object:
     """Read text as one of the wanted types, or leave it for the field to judge."""
     if NoneType in wanted and text.lower() in {"none", "null"}:
         return None
-    if str in wanted and int not in wanted:
+    if str in wanted:
         return text
     if int in wanted:
         return _integer(text)

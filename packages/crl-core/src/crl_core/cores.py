@@ -46,6 +46,6 @@ def torch_threads(*, learns_while_collecting: bool) -> int:
     it.
     """
     wanted = os.environ.get(_VARIABLE, "")
-    if wanted.isdigit() and int(wanted) > 0 and wanted != _DEFAULTS.get(_VARIABLE):
+    if wanted.isdecimal() and int(wanted) > 0 and wanted != _DEFAULTS.get(_VARIABLE):
         return int(wanted)
     return max(1, usable_cores() // 2) if learns_while_collecting else usable_cores()

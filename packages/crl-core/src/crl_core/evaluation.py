@@ -124,9 +124,9 @@ class _Game:
         with self.policy.get_environment_runner(self.task, seed=self.seed, eval_mode=True) as runner:
             open_quotas = episode_quotas(self.task.continual_eval_num_returns, runner.num_envs)
             # an episode may take one more row for its reset; the runner overshoots by less than one collection
-            patience = max(open_quotas) * (self.task.eval_max_steps + 1) * runner.num_envs
+            patience, rows = max(open_quotas) * (self.task.eval_max_steps + 1), 0.0
             while any(open_quotas) and not stop.is_set():
-                if self.steps >= patience:
+                if rows >= patience:
                     raise EnvironmentFailure(
                         f"task '{self.task.id}': an evaluation episode went on past eval_max_steps "
                         f"({self.task.eval_max_steps}), where its environments should have truncated it"
@@ -134,6 +134,7 @@ class _Game:
                 runner.keep([environment for environment, quota in enumerate(open_quotas) if quota])
                 data = runner.collect_data()
                 self.steps += data.steps
+                rows += data.steps / runner.num_envs
                 for episode in data.episodes:
                     if open_quotas[episode.environment]:
                         open_quotas[episode.environment] -= 1

@@ -13,7 +13,7 @@ import click
 import torch
 from rich.console import Console
 
-from crl_core.cores import torch_threads, usable_cores
+from crl_core.cores import environment_threads, torch_threads, usable_cores
 from crl_core.errors import EnvironmentFailure, RunDirectoryError
 from crl_core.logs import RunLog
 from crl_core.observers.base import Observer, Observers
@@ -78,7 +78,16 @@ def share_out_cores(plan: RunPlan) -> str:
     automatic = torch_threads(learns_while_collecting=plan.policy_config.learns_while_collecting)
     wanted = plan.config.torch_threads
     torch.set_num_threads(automatic if wanted == "auto" else wanted)
-    return f"cores: {usable_cores()}, torch threads: {torch.get_num_threads()}"
+    said = f"cores: {usable_cores()}, torch threads: {torch.get_num_threads()}"
+    on_cpu = plan.device.type == "cpu"
+    stepping = {
+        environment_threads(learns_while_collecting=plan.policy_config.learns_while_collecting and on_cpu)
+        if task.environment_threads == "auto"
+        else task.environment_threads
+        for task in plan.experiment.tasks
+        if task.vectorization == "native"
+    }
+    return f"{said}, environment threads: {', '.join(map(str, sorted(stepping)))}" if stepping else said
 
 
 def _begin(

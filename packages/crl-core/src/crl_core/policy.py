@@ -11,7 +11,6 @@ The loop it lives in:
 from __future__ import annotations
 
 import copy
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -62,11 +61,16 @@ class TimestepData:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in own}
 
     def rows(self, environments: Tensor) -> Self:
-        """Return the rows of `environments`, int64 indices."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return dataclasses.replace(
-            self, **{name: value[environments] for name, value in values.items() if value is not None}
-        )
+        """Return the rows of `environments`, int64 indices: those that an evaluation goes on with.
+
+        What is no tensor is taken over as it is; a subclass that keeps something else by row picks its rows, too.
+        """
+        clone = copy.copy(self)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                setattr(clone, field.name, value[environments])
+        return clone
 
     def carried(self) -> tuple[Tensor, Tensor]:
         """Return the actions `[N, *act]` and rewards `[N]` that precede the next observation; zero after a reset."""

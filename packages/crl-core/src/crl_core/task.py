@@ -41,7 +41,8 @@ class Task(BaseModel, ABC):
     rolling_return_count: int = Field(100, ge=1, description="Last returns that train_reward is the mean of.")
     vectorization: Vectorization = Field("in_process", description="Where environments step.")
     environment_threads: ThreadCount = Field(
-        "auto", description="Threads that step native environments; auto: as many as there are cores."
+        "auto",
+        description="Threads that step environments with threads of their own in training; auto: as many as cores.",
     )
     step_timeout_seconds: float = Field(
         60.0, gt=0, description="How long the environments may take for one step or reset before they are given up."

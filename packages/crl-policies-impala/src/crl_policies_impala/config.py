@@ -31,7 +31,8 @@ class ImpalaConfig(PolicyConfig):
         False, description="Collect and learn in turns with runner pipelined too, so that a seed gives one run only."
     )
     num_collectors: ThreadCount = Field(
-        "auto", description="Threads of runner pipelined that play; auto: one for four cores, with 16 actors or more."
+        "auto",
+        description="Threads of runner pipelined that play, at most num_actors; auto: one for 4 cores.",
     )
     learner_threads: ThreadCount = Field(
         "auto",

@@ -51,10 +51,10 @@ class LearnerThreads:
         """End the threads, which start again when they are needed."""
         if self._pool is not None:
             self._pool.shutdown()
-            self._pool = None
+            self._pool, self._indices = None, itertools.count()
 
     def _begin(self) -> None:
-        if next(self._indices) % self._count and sys.platform == "linux":  # elsewhere only processes have a niceness
+        if next(self._indices) and sys.platform == "linux":  # elsewhere only processes have a niceness
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _HELPERS_NICENESS)
 
 
@@ -98,7 +98,8 @@ class Passes:
         for of_part in self._threads.map(gradients, range(len(sizes))):  # summed in order, so always to the same
             for parameter, gradient in zip(parameters, of_part, strict=True):
                 if gradient is not None:
-                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+                    # not in place: parameters that are added to each other share one gradient
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
 
 def _joined(parts: Sequence[NetworkOutput]) -> NetworkOutput:

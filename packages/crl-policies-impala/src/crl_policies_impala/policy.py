@@ -154,7 +154,8 @@ class ImpalaPolicy(Policy[ConfigT]):
         Args:
             batch: the learner batch, as `augment` returned it.
             num_new: how many of its columns, the first ones, are new.
-            outputs: the network's outputs for its first T rows: logits `[T, N, A]`, values `[T, N]`.
+            outputs: the network's outputs for its first T rows: logits `[T, N, A]`, values `[T, N]`. The gradients of
+                what is returned reach the network through them; they are no way to gradients of single terms.
         """
         return None
 

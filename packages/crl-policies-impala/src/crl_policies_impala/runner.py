@@ -87,7 +87,7 @@ class PipelinedRunner(BatchRunner):
             num_steps: T.
             batch_size: columns handed over at once.
             num_collectors: threads that collect; `auto`: one for four cores, as environments have threads of their own,
-                and none with fewer than 16 environments, as small forward passes are slow.
+                and for 16 environments, as small forward passes are slow; at least one.
             lock_step: whether to collect and learn in turns, in one thread, so that the same seed gives the same run.
         """
         super().__init__(policy, task, seed=seed, eval_mode=eval_mode, num_envs=num_envs, num_steps=num_steps)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,7 @@ class SeparateGames(VectorEnv[Any, Any, Any]):
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start a new game in every copy; `seed` is an int32 array `[N]` or None."""
         seeds = [None] * self.num_envs if seed is None else [seed[n : n + 1] for n in range(self.num_envs)]
-        with ThreadPoolExecutor(self.num_envs) as pool:  # seeding loads the game anew, which takes 0.1 s
-            started = list(pool.map(lambda game, seed: game.reset(seed=seed), self._games, seeds))
-        observations, infos = zip(*started, strict=True)
+        observations, infos = zip(*_all_reset(self._games, seeds), strict=True)
         return np.concatenate(observations), _joined(infos)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -67,6 +65,28 @@ class SeparateGames(VectorEnv[Any, Any, Any]):
         self.num_envs = len(self._games)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+
+def _all_reset(games: Sequence[AtariVectorEnv], seeds: Sequence[Any]) -> list[tuple[Any, dict[str, Any]]]:
+    """Return what each game's reset returns, all at once, as a seeded one loads the game anew, which takes 0.1 s."""
+    results: list[Any] = [None] * len(games)
+    failures: list[BaseException] = []
+
+    def reset(n: int) -> None:
+        try:
+            results[n] = games[n].reset(seed=seeds[n])
+        except BaseException as error:  # noqa: BLE001  # the caller's thread raises it
+            failures.append(error)
+
+    # daemons, so that one that hangs does not keep the process
+    threads = [threading.Thread(target=reset, args=(n,), name=f"reset-{n}", daemon=True) for n in range(len(games))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return results
 
 
 def _close(game: AtariVectorEnv) -> None:

@@ -55,7 +55,7 @@ class EnvironmentRunner(ABC):
     """Plays a policy on a task. A context manager: leaving it closes its environments, threads and processes.
 
     Attributes:
-        num_envs: how many environments it plays; `Episode.environment` counts them.
+        num_envs: how many environments it plays; `Episode.environment` counts those it had at first.
         dropped_steps: after `close`, the steps of whole unrolls that were never handed over.
         on_wait: called again and again while `collect_data` plays or waits; what it raises ends the collection.
     """

@@ -71,7 +71,7 @@ class BatchRunner(EnvironmentRunner):
     def keep(self, environments: Sequence[int]) -> None:
         """In evaluation, go on with these environments only, where the task's vector environment has `keep`."""
         if self._loop is not None:
-            self._loop.keep(environments)
+            self.num_envs = self._loop.keep(environments)
 
     def close(self) -> None:
         """Close the environments."""

@@ -145,24 +145,32 @@ class EnvironmentLoop:
             data, data.rewards, data.is_reset, torch.from_numpy(terminated), torch.from_numpy(truncated), episodes
         )
 
-    def keep(self, environments: Sequence[int]) -> None:
-        """Go on with these of the environments only, if they can be stepped apart; their episodes keep their numbers.
+    def keep(self, environments: Sequence[int]) -> int:
+        """Go on with these of the environments only, if they can be stepped apart; return how many there are then.
+
+        Their episodes keep their numbers.
 
         Args:
             environments: numbers that they had at first, ascending.
         """
         keep = getattr(self._envs, "keep", None)
-        if keep is None or len(environments) == len(self._numbers):
-            return
+        if not callable(keep) or len(environments) == len(self._numbers):
+            return len(self._numbers)
         rows = np.flatnonzero(np.isin(self._numbers, environments))
-        with self._call:
-            keep(rows.tolist())
+        try:
+            with self._call:
+                keep(rows.tolist())
+        except CrlError:
+            raise
+        except Exception as error:
+            raise self._checks.raised("keep", error) from error
         self._numbers, self.observations = self._numbers[rows], self.observations[rows]
         self._returns, self._lengths, self._games = self._returns[rows], self._lengths[rows], self._games[rows]
         self._was_done = self._was_done[rows]
         self._checks.expect(len(rows))
         if self.last_data is not None:
             self.last_data = self.last_data.rows(torch.from_numpy(rows))
+        return len(rows)
 
     def close(self) -> None:
         """Close the environments."""
