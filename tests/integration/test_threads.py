@@ -35,7 +35,8 @@ def test_cores_are_shared_out_and_said(
     monkeypatch.delenv("OMP_NUM_THREADS")
     before = torch.get_num_threads()
     try:
-        assert share_out_cores(plan(tmp_path, **settings)).endswith(wanted)
-        assert f"torch threads: {torch.get_num_threads()}" in share_out_cores(plan(tmp_path, **settings))
+        said = share_out_cores(plan(tmp_path, **settings))
+        assert said.endswith(wanted)
+        assert f"torch threads: {torch.get_num_threads()}" in said
     finally:
         torch.set_num_threads(before)
