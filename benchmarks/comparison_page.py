@@ -90,7 +90,9 @@ def _plot(comparison: Comparison, path: Path) -> None:
             marker="o",
             label=f"{cores} core{'s' * (cores > 1)}",
         )
+    counts = sorted({int(row["environments"]) for row in comparison.scaling})
     curve.set_xscale("log", base=2)
+    curve.set_xticks(counts, [str(count) for count in counts])
     curve.set_ylim(bottom=0)
     curve.set_xlabel("environments")
     curve.set_ylabel("IMPALA, agent steps per second")

@@ -78,7 +78,15 @@ def _emulators(games: Sequence[tuple[AtariTask, int]]) -> tuple[float, float]:
 
 def _play(task: AtariTask, length: int) -> float:
     """Play one game of so many steps; return how long the steps took."""
-    emulator = AtariVectorEnv(task.game, 1, num_threads=1, noop_max=task.noop_max + 1, reward_clipping=False)
+    emulator = AtariVectorEnv(
+        task.game,
+        1,
+        num_threads=1,
+        noop_max=task.noop_max + 1,
+        reward_clipping=False,
+        full_action_space=task.full_action_space,
+        repeat_action_probability=task.repeat_action_probability,
+    )
     emulator.reset(seed=np.array([0], np.int32))
     actions = np.random.default_rng(0).integers(task.action_space.n, size=(_ACTIONS, 1))
     started = time.perf_counter()

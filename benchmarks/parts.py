@@ -2,6 +2,7 @@
 
     python benchmarks/parts.py --part environment
     python benchmarks/parts.py --part training --rows 168 --threads 1
+    python benchmarks/parts.py --part training --rows 168 --profile     # which operators take that time
 
 The last line printed is a JSON object with `seconds_per_row`: for an environment a row is one step of one copy, for a
 forward pass one observation, for training one row that goes forwards and backwards, with its share of the optimizer.
@@ -9,6 +10,7 @@ forward pass one observation, for training one row that goes forwards and backwa
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ import gymnasium
 import numpy as np
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 
 from crl_core.devices import convolution_dtype
 from crl_core.experiment import Experiment
@@ -39,18 +42,26 @@ _UPDATE_ROWS = 672  # 32 unrolls of 20 steps, and the observation after each
 @click.option("--rows", default=32, show_default=True, help="Environments, or observations in one pass.")
 @click.option("--threads", default=1, show_default=True, help="Of the environments, or of torch.")
 @click.option("--seconds", default=6.0, show_default=True, help="How long to measure.")
-def main(part: str, network: str, experiment: str, rows: int, threads: int, seconds: float) -> None:
+@click.option("--profile", "profiled", is_flag=True, help="Whether to list the operators that took longest, too.")
+def main(part: str, network: str, experiment: str, rows: int, threads: int, seconds: float, profiled: bool) -> None:
     """Measure one part and print."""
+    with profile(activities=[ProfilerActivity.CPU]) if profiled else contextlib.nullcontext() as profiler:
+        measured = measure(part, network, experiment, rows, threads, seconds)
+    if profiler is not None:
+        print(profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=12, max_name_column_width=40))
+    print(json.dumps({"part": part, "rows": rows, "threads": threads, "seconds_per_row": measured}))
+
+
+def measure(part: str, network: str, experiment: str, rows: int, threads: int, seconds: float) -> float:
+    """Return the seconds that a row takes in one part."""
     built = build_experiment(experiment)
     torch.set_num_threads(threads)
     if part == "environment":
-        measured = environment(built, rows, threads, seconds)
-    else:
-        shape = built.observation_space.shape or ()
-        observations = torch.randint(0, 256, (rows, *shape), dtype=torch.uint8)
-        run, apply = _network(network, built)
-        measured = forward(apply, observations, seconds) if part == "forward" else training(run, observations, seconds)
-    print(json.dumps({"part": part, "rows": rows, "threads": threads, "seconds_per_row": measured}))
+        return environment(built, rows, threads, seconds)
+    shape = built.observation_space.shape or ()
+    observations = torch.randint(0, 256, (rows, *shape), dtype=torch.uint8)
+    run, apply = _network(network, built)
+    return forward(apply, observations, seconds) if part == "forward" else training(run, observations, seconds)
 
 
 def environment(experiment: Experiment, copies: int, threads: int, seconds: float) -> float:
