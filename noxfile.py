@@ -50,9 +50,9 @@ def check(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Install CLEAR and what it needs from wheels, as users do, and run the main job from an empty directory."""
+    """Install CLEAR and reports from wheels, as users do, and run the main job from an empty directory."""
     constraints = build_wheels(session)
-    session.install("-c", "constraints.txt", "-c", str(constraints), "crl-policies-clear")
+    session.install("-c", "constraints.txt", "-c", str(constraints), "crl-policies-clear", "crl-report")
     session.run("pip", "check")
     elsewhere = Path(session.create_tmp()) / "elsewhere"
     shutil.rmtree(elsewhere, ignore_errors=True)
@@ -62,6 +62,7 @@ def wheels(session: nox.Session) -> None:
         session.run("crl", "plugins", env=strict)
         session.run("crl", "list", "policies", env=strict)
         session.run("crl", "run", *(f"--{name}={value}" for name, value in TINY_RUN.items()), env=strict)
+        session.run("crl", "report", "runs", env=strict)
 
 
 @nox.session

@@ -113,5 +113,5 @@ def crl_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]  # a ho
 
         @hookimpl
         def crl_commands():
-            yield CommandSpec(name="report", summary="Draw curves and tables.", command="crl_report.cli:report")
+            yield CommandSpec(name="my-ranking", summary="Rank runs.", command="my_ranking.cli:ranking")
     """

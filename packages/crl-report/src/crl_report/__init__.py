@@ -1,0 +1,1 @@
+"""Reports of continual reinforcement learning runs: curves, forgetting, transfer."""

@@ -1,0 +1,80 @@
+"""Curves of several runs as one: their mean at each step, and the interval it lies in.
+
+Letters in shapes: R runs, G steps of a common grid, K evaluations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from crl_report.analysis import Analysis, GroupAnalysis
+from crl_report.records import Curve, Floats
+
+__all__ = ["CONFIDENCE", "Band", "average_band", "band", "task_band"]
+
+CONFIDENCE = 0.95
+
+_MOST_STEPS = 1000  # more than a figure has pixels
+
+
+@dataclass(frozen=True)
+class Band:
+    """A mean curve.
+
+    Attributes:
+        steps: float64 `[G]`.
+        mean: float64 `[G]`, over the runs that reached a step.
+        low: float64 `[G]`, the lower end of Student's interval; the mean where only one run reached the step.
+        high: float64 `[G]`, the upper end.
+        runs: int64 `[G]`, how many reached it.
+    """
+
+    steps: Floats
+    mean: Floats
+    low: Floats
+    high: Floats
+    runs: npt.NDArray[np.int64]
+
+
+def band(curves: Sequence[Curve]) -> Band:
+    """Return the mean over curves of what each is at a step, on straight lines between its evaluations."""
+    grid = np.unique(np.concatenate([curve.steps for curve in curves]))
+    if len(grid) > _MOST_STEPS:
+        grid = np.linspace(grid[0], grid[-1], _MOST_STEPS)
+    values = np.array([np.interp(grid, curve.steps, curve.values, left=np.nan, right=np.nan) for curve in curves])
+    runs = np.isfinite(values).sum(axis=0)
+    reached = runs > 0  # between curves that do not overlap there is nothing
+    grid, values, runs = grid[reached], values[:, reached], runs[reached]
+    mean = np.nanmean(values, axis=0)
+    several = runs > 1
+    spread = np.zeros_like(mean)
+    spread[several] = np.nanstd(values[:, several], axis=0, ddof=1) / np.sqrt(runs[several])
+    half = spread * stats.t.ppf((1 + CONFIDENCE) / 2, np.maximum(runs - 1, 1))
+    return Band(grid, mean, mean - half, mean + half, runs)
+
+
+def task_band(group: GroupAnalysis, task: int) -> Band | None:
+    """Return a group's band for a task, or None if no run evaluated it."""
+    curves = [run.curves[task] for run in group.runs if task in run.curves]
+    return band(curves) if curves else None
+
+
+def average_band(analysis: Analysis, group: GroupAnalysis) -> Band | None:
+    """Return a group's band of the mean over tasks of R_i / s_i, from the runs that evaluated all tasks."""
+    averages: list[Curve] = []
+    for run in group.runs:
+        curves = [run.curves[i] for i in analysis.scaled if i in run.curves]
+        if curves and len(curves) == len(analysis.scaled):
+            steps = np.unique(np.concatenate([curve.steps for curve in curves]))
+            steps = steps[(steps >= max(c.steps[0] for c in curves)) & (steps <= min(c.steps[-1] for c in curves))]
+            divided = [
+                np.interp(steps, curve.steps, curve.values) / group.scales[i]
+                for i, curve in zip(analysis.scaled, curves, strict=True)
+            ]
+            averages.append(Curve(steps, np.mean(divided, axis=0)))
+    return band(averages) if averages else None

@@ -1,0 +1,121 @@
+"""`crl report`: from run directories to curves, tables and a page."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table as TerminalTable
+
+from crl_report.analysis import Analysis, analyse
+from crl_report.groups import group_runs, refuse_mixed_experiments
+from crl_report.methods import describe_methods
+from crl_report.reading import ReportError, find_runs, read_runs
+from crl_report.tables import Table, make_tables
+from crl_report.writing import as_csv, as_json, as_latex, as_markdown, shown
+
+__all__ = ["report"]
+
+_PACKAGES = ("crl-report", "crl-core")
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True)
+@click.option(
+    "--output",
+    "-o",
+    default=Path("report"),
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The directory to write into; files of an earlier report are replaced.",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(min=1),
+    help="Evaluations in a trailing mean.  [default: a tenth of those in a training on a task, at most 20]",
+)
+@click.option(
+    "--scale",
+    type=click.Choice(["shared", "own"]),
+    default="shared",
+    show_default=True,
+    help="What returns are divided by: the largest of all policies, so that they compare, or of each by itself.",
+)
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="RUN",
+    help="Runs that trained on one task alone, for forward transfer; may be repeated.",
+)
+def report(runs: Sequence[str], *, output: Path, window: int | None, scale: str, references: Sequence[str]) -> None:
+    """Report on RUNS: run directories, folders of them (as of a config file), or patterns of either.
+
+    All are of one experiment. They are grouped by policy and by the settings in which the runs of a policy differ.
+    Writes report.html, curves.png, curves.pdf, tables.md, tables.tex, tables.json, a CSV file for each table, and
+    methods.txt.
+    """
+    records, notes = read_runs(find_runs(runs))
+    refuse_mixed_experiments(records)
+    groups, repeated = group_runs(records)
+    reference_records, reference_notes = read_runs(find_runs(references)) if references else ([], [])
+    analysis = analyse(
+        groups,
+        window=window,
+        shared_scale=scale == "shared",
+        references=reference_records,
+        notes=[*notes, *repeated, *reference_notes],
+    )
+    for note in analysis.notes:
+        click.echo(f"note: {note}", err=True)
+    tables = make_tables(analysis)
+    _write(analysis, tables, output)
+    Console().print(_for_terminal(tables[0]))
+    click.echo(f"written: {output / 'report.html'}")
+
+
+def _write(analysis: Analysis, tables: Sequence[Table], output: Path) -> None:
+    """Write every file, each whole or not at all.
+
+    Raises:
+        ReportError: one cannot be written.
+    """
+    from crl_report.figures import write_figures  # these import matplotlib and plotly, which take seconds
+    from crl_report.page import make_page
+    from crl_report.style import make_panels
+
+    panels, methods = make_panels(analysis), describe_methods(analysis)
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    texts = {
+        "report.html": make_page(analysis, panels, tables, methods, versions=versions),
+        "tables.md": "\n".join(as_markdown(table) for table in tables),
+        "tables.tex": "\n".join(as_latex(table) for table in tables),
+        "tables.json": as_json(tables),
+        "methods.txt": methods + "\n",
+        **{f"{table.name}.csv": as_csv(table) for table in tables},
+    }
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output, prefix=".unfinished-") as unfinished:
+            write_figures(panels, [group.label for group in analysis.groups], Path(unfinished))
+            for name, text in texts.items():
+                (Path(unfinished) / name).write_text(text, encoding="utf-8")
+            for path in sorted(Path(unfinished).iterdir()):
+                path.replace(output / path.name)
+    except OSError as error:
+        raise ReportError(f"--output: {output} cannot be written: {error.strerror or error}") from error
+
+
+def _for_terminal(table: Table) -> TerminalTable:
+    """Return a table with its rows as columns, which fits a terminal."""
+    made = TerminalTable(title=table.title)
+    made.add_column("")
+    for row in table.rows:
+        made.add_column(str(row[0]), justify="right")
+    for index, column in enumerate(table.columns[1:], 1):
+        made.add_row(column, *(shown(row[index], table.digits) for row in table.rows))
+    return made

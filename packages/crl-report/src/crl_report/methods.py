@@ -1,0 +1,30 @@
+"""The methods paragraph: how each number was computed, to be put into a paper."""
+
+from __future__ import annotations
+
+import jinja2
+
+from crl_report.analysis import LARGEST_WINDOW, Analysis
+
+__all__ = ["describe_methods"]
+
+_CONFIDENCE_OF_CURVES = 95
+
+
+def describe_methods(analysis: Analysis) -> str:
+    """Return what was computed, and how, in full sentences; paragraphs are separated by empty lines."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("crl_report"),
+        autoescape=False,  # noqa: S701  # the text is no HTML; the page that shows it escapes it
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    text = environment.get_template("methods.txt.jinja").render(
+        analysis=analysis,
+        trained=[analysis.tasks[i].id for i in analysis.trained],
+        unfinished=sum(not run.record.finished for group in analysis.groups for run in group.runs),
+        games=any(task.game for task in analysis.tasks),
+        largest_window=LARGEST_WINDOW,
+        confidence=_CONFIDENCE_OF_CURVES,
+    )
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

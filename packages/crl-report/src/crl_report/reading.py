@@ -1,0 +1,189 @@
+"""Finding run directories and reading them; what is wrong with one is told by its name, and it is left out."""
+
+from __future__ import annotations
+
+import glob
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crl_core.errors import CrlError
+from crl_report.records import Curve, RunRecord, TaskRecord, Visit
+
+__all__ = ["ReportError", "find_runs", "read_run", "read_runs"]
+
+_RECORD, _METRICS, _STATUS = "run.json", "metrics.jsonl", "status.json"
+
+_NEEDED = (b'"eval_reward/', b'"task_start"', b'"task_end"')  # other rows are not taken apart: there are many
+
+Row = Mapping[str, Any]
+
+
+class ReportError(CrlError):
+    """A report cannot be made of what it was given."""
+
+
+def find_runs(places: Iterable[str]) -> list[Path]:
+    """Return the run directories that places name: runs, folders of runs at any depth, or patterns of either.
+
+    Raises:
+        ReportError: a place has none.
+    """
+    found: dict[Path, None] = {}
+    for place in places:
+        runs = [run for path in _paths(place) for run in _runs_in(path)]
+        if not runs:
+            raise ReportError(f"{place}: there is no run in it; a run's directory has a file {_RECORD}")
+        found.update(dict.fromkeys(runs))
+    return list(found)
+
+
+def _paths(place: str) -> list[Path]:
+    """Return the directories that a place names, a pattern too, which not every shell has taken apart."""
+    path = Path(place)
+    if path.exists():
+        return [path]
+    matches = [Path(each) for each in sorted(glob.glob(place, recursive=True))]  # noqa: PTH207  # it may be absolute
+    if not matches:
+        raise ReportError(f"{place}: there is no such file or directory")
+    return matches
+
+
+def _runs_in(path: Path) -> Iterator[Path]:
+    if (path / _RECORD).is_file():
+        yield path
+    elif path.is_dir():
+        for child in sorted(path.iterdir()):
+            yield from _runs_in(child)
+
+
+def read_runs(directories: Iterable[Path]) -> tuple[list[RunRecord], list[str]]:
+    """Read runs; return those that can be used, and what there is to say of them and of those that cannot.
+
+    Raises:
+        ReportError: none can be used.
+    """
+    runs: list[RunRecord] = []
+    notes: list[str] = []
+    for directory in directories:
+        try:
+            runs.append(read_run(directory))
+        except ReportError as error:
+            notes.append(f"left out: {error}")
+        else:
+            notes += runs[-1].notes
+    if not runs:
+        raise ReportError("\n".join(["no run is left to report on", *notes]))
+    return runs, notes
+
+
+def read_run(directory: Path) -> RunRecord:
+    """Read one run.
+
+    Raises:
+        ReportError: it has no evaluation yet, or one that is no number, or its files are damaged.
+    """
+    record = _json(directory / _RECORD)
+    try:
+        return _record(directory, record)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ReportError(
+            f"{directory}: {_RECORD} or {_METRICS} is not as a run writes it: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _record(directory: Path, record: Row) -> RunRecord:
+    rows, notes = _rows(directory / _METRICS)
+    tasks = tuple(
+        TaskRecord(
+            id=str(task["id"]),
+            trained=not task.get("eval_mode", False),
+            evaluated=bool(task.get("continual_eval", True)),
+            num_timesteps=int(task["num_timesteps"]),
+            game=task.get("game") if task.get("type") == "atari" else None,
+        )
+        for task in record["experiment"]["tasks"]
+    )
+    evaluations = {index: _curve(directory, rows, f"eval_reward/{index}") for index in range(len(tasks))}
+    known = {index: curve for index, curve in evaluations.items() if len(curve.steps)}
+    if not known:
+        raise ReportError(f"{directory}: it has no evaluation yet")
+    finished = _is_finished(directory / _STATUS)
+    visits = tuple(_visits(rows))
+    if not finished:
+        notes.append(f"{directory}: it has not come to its end; what it lacks is left out")
+    return RunRecord(
+        source=str(directory),
+        policy=str(record["policy"]["name"]),
+        settings=dict(record["policy"]["settings"]),
+        seed=int(record["run"]["seed"]),
+        experiment=str(record["experiment"]["name"]),
+        cycle_count=int(record["experiment"]["cycle_count"]),
+        tasks=tasks,
+        visits=visits,
+        evaluations=known,
+        finished=finished,
+        notes=tuple(notes),
+    )
+
+
+def _is_finished(status: Path) -> bool:
+    return status.is_file() and _json(status).get("state") == "finished"
+
+
+def _visits(rows: Sequence[Row]) -> Iterator[Visit]:
+    """Yield the visits that rows say were begun; one without an end was the last."""
+    started: Row | None = None
+    for row in rows:
+        if row["name"] == "task_start":
+            started = row
+        elif row["name"] == "task_end" and started is not None:
+            yield Visit(int(started["cycle"]), int(started["task"]), int(started["step"]), int(row["step"]))
+            started = None
+    if started is not None:
+        yield Visit(int(started["cycle"]), int(started["task"]), int(started["step"]), None)
+
+
+def _curve(directory: Path, rows: Sequence[Row], name: str) -> Curve:
+    found = [(int(row["step"]), float(row["value"])) for row in rows if row["name"] == name]
+    for step, value in found:
+        if not math.isfinite(value):
+            raise ReportError(f"{directory}: {name} is {value} at step {step:,}")
+    steps, values = zip(*found, strict=True) if found else ((), ())
+    curve = Curve(np.array(steps, np.float64), np.array(values, np.float64))
+    if (np.diff(curve.steps) <= 0).any():
+        raise ReportError(f"{directory}: the steps of {name} do not ascend")
+    return curve
+
+
+def _rows(path: Path) -> tuple[list[Row], list[str]]:
+    """Return the rows that a report needs, and a note where the last is half a row, as a killed process leaves it."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise ReportError(f"{path}: it cannot be read: {error.strerror}") from error
+    rows: list[Row] = []
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            if any(name in line for name in _NEEDED):
+                rows.append(json.loads(line))
+            elif not line.endswith(b"}"):
+                raise ValueError
+        except ValueError as error:
+            raise ReportError(f"{path}: line {number:,} is damaged") from error
+    cut = [f"{path}: its last row is incomplete and was left out"] if lines[-1] else []
+    return rows, cut
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{path}: it cannot be read: {error}") from error
+    if not isinstance(loaded, dict):
+        raise ReportError(f"{path}: it is no JSON object")
+    return loaded

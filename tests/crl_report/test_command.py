@@ -1,0 +1,116 @@
+"""`crl report` as users call it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crl_core.cli.main import main
+
+A = {0: 0.0, 10: 5.0, 20: 10.0, 30: 6.0, 40: 4.0}
+B = {0: 1.0, 10: 1.0, 20: 3.0, 30: 8.0, 40: 9.0}
+
+
+def report(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["report", *map(str, arguments)])
+    return int(ended.value.code or 0)
+
+
+def test_everything_is_written(make_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_run("study/0", {0: A, 1: B})
+    make_run("study/1", {0: A, 1: B}, policy="ppo")
+    output = tmp_path / "made/report"
+    assert report(tmp_path / "study", "--output", output) == 0
+    assert {path.name for path in output.iterdir()} == {
+        "average_returns.csv",
+        "curves.pdf",
+        "curves.png",
+        "final_returns.csv",
+        "forgetting_clear_cycle0.csv",
+        "forgetting_ppo_cycle0.csv",
+        "methods.txt",
+        "report.html",
+        "summary.csv",
+        "tables.json",
+        "tables.md",
+        "tables.tex",
+        "transfer_clear.csv",
+        "transfer_ppo.csv",
+    }
+    assert (output / "curves.pdf").read_bytes().startswith(b"%PDF")
+    assert (output / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((output / "tables.json").read_text())["summary"]["title"] == "Summary"
+    shown = capsys.readouterr().out
+    assert "forgetting F x 10, cycle 0" in shown
+    assert f"written: {output / 'report.html'}" in shown
+
+
+def test_a_second_report_replaces_the_first_and_nothing_else(make_run: Any, tmp_path: Path) -> None:
+    run, output = make_run("0", {0: A, 1: B}), tmp_path / "report"
+    report(run, "--output", output)
+    (output / "mine.txt").write_text("mine")
+    first = (output / "methods.txt").read_text()
+    assert report(run, "--output", output, "--window", "2") == 0
+    assert (output / "methods.txt").read_text() != first
+    assert (output / "mine.txt").read_text() == "mine"
+
+
+def test_notes_are_told_and_stand_on_the_page(
+    make_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, empty = make_run("0", {0: A, 1: B}), make_run("empty", {})
+    report(run, empty, "--output", tmp_path / "report")
+    note = f"left out: {empty}: it has no evaluation yet"
+    assert f"note: {note}" in capsys.readouterr().err
+    assert note in (tmp_path / "report/report.html").read_text()
+
+
+def test_names_are_escaped_on_the_page(make_run: Any, tmp_path: Path) -> None:
+    run = make_run("0", {0: A}, policy="<script>alert(1)</script>")
+    report(run, "--output", tmp_path / "report")
+    assert "<script>alert(1)" not in (tmp_path / "report/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing"], "missing: there is no such file or directory"),
+        (["--window", "0", "x"], "--window"),
+        (["--scale", "mine", "x"], "--scale"),
+        ([], "Missing argument"),
+    ],
+)
+def test_mistakes_get_one_message(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert report(*arguments) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_is_a_file_is_refused(make_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").write_text("mine")
+    assert report(make_run("0", {0: A}), "--output", tmp_path / "taken") == 2
+    assert "taken" in capsys.readouterr().err
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_report_needs_no_torch(make_run: Any, tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom crl_core.cli.main import main\n"
+        "try:\n main()\nexcept SystemExit as end:\n assert not end.code\n"
+        "assert 'torch' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, "report", str(make_run("0", {0: A})), "-o", str(tmp_path / "report")]
+    subprocess.run(command, check=True, capture_output=True)
