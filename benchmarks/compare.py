@@ -7,11 +7,12 @@
 Every repeat measures everything once, one after the other, each in a process of its own; figures are medians over the
 repeats, ratios medians of the ratios within a repeat, since a machine's speed drifts. The peers' environments are made
 under `--peers-in` at the first run. Another command is compared with one of our policies (`--other`); it must print
-`SPS <number>`. Nothing else should run meanwhile.
+`SPS <number>`. Nothing else should run meanwhile. `--page` needs what `benchmarks/requirements.txt` lists.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -99,6 +100,8 @@ def main(
     measure: bool,
 ) -> None:
     """Measure, keep the results, and show them."""
+    if page is not None and importlib.util.find_spec("matplotlib") is None:
+        raise click.ClickException("--page needs matplotlib: pip install -r benchmarks/requirements.txt")
     comparison = Comparison.read(results) if results.exists() else Comparison(machine(), [], [])
     if measure:
         pythons = {name: _python_of(name, peers_in) for name in PEERS if peers and PEERS[name] in policies}
@@ -107,6 +110,7 @@ def main(
         for repeat in range(repeats):
             comparison.repeats.append({"cores": usable_cores()})
             for each in wanted:
+                print(f"measuring {each.name}", flush=True)
                 comparison.repeats[-1][each.name] = each.take()
                 print(f"{repeat + 1}/{repeats} {each.name}: {comparison.repeats[-1][each.name]:,.6g}", flush=True)
                 comparison.write(results)

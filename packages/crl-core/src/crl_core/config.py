@@ -118,7 +118,8 @@ class RunConfig(Settings):
     )
     environment_threads: ThreadCount | None = Field(
         None,
-        description="Threads of Atari's own in training, or of others that have some, instead of the task's number.",
+        description="Threads of Atari's own in training (for each collector), or of others that have some, instead of "
+        "the task's number.",
     )
     num_timesteps: int | None = Field(None, ge=1, description="Steps of each task, instead of the experiment's own.")
     cycle_count: int | None = Field(None, ge=1, description="Walks through the tasks, instead of the experiment's own.")

@@ -37,6 +37,8 @@ def convolution_dtype(precision: str, device: torch.device) -> torch.dtype:
         native = _has_native_bfloat16(device)
         _log.info("convolutions: %s, as bf16 is %s here", *(("bf16", "native") if native else ("fp32", "not native")))
         return torch.bfloat16 if native else torch.float32
+    if precision == "bf16" and not _has_native_bfloat16(device):
+        _log.warning("--precision bf16: it is not native here, and several times slower than fp32")
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 

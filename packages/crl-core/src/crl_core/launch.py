@@ -78,6 +78,8 @@ def share_out_cores(plan: RunPlan) -> str:
     automatic = torch_threads(learns_while_collecting=plan.policy_config.learns_while_collecting)
     wanted = plan.config.torch_threads
     torch.set_num_threads(automatic if wanted == "auto" else wanted)
+    if torch.get_num_threads() > usable_cores():
+        _log.warning("--torch-threads: more threads than the %d cores only wait for each other", usable_cores())
     said = f"cores: {usable_cores()}, torch threads: {torch.get_num_threads()}"
     on_cpu = plan.device.type == "cpu"
     stepping = {

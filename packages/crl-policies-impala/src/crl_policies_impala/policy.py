@@ -189,7 +189,9 @@ class ImpalaPolicy(Policy[ConfigT]):
         if self.device.type != "cpu":  # a GPU sees a batch whole
             return 1
         wanted = self.config.learner_threads
-        return self.automatic_learner_threads() if wanted == "auto" else wanted
+        count = self.automatic_learner_threads() if wanted == "auto" else wanted
+        _log.info("learner threads: %d", count)
+        return count
 
     def _update(self, new: Rollout) -> dict[str, float]:
         if self.config.normalize_reward:

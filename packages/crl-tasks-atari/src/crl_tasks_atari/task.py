@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,8 @@ from crl_tasks_atari.games import EXCLUDED_GAMES, GAMES
 from crl_tasks_atari.separate import SeparateGames
 
 __all__ = ["AtariTask"]
+
+_log = logging.getLogger(__name__)
 
 
 class AtariTask(Task):
@@ -71,6 +74,8 @@ class AtariTask(Task):
             EnvironmentFailure: ALE cannot load the game.
         """
         limit = min(self.max_episode_steps, self.eval_max_steps) if evaluation else self.max_episode_steps
+        if not evaluation:
+            _log.info("loading %d copies of %s", num_envs, self.game)  # which takes up to half a second each
         with failures(self.game, "being loaded"):
             envs = (
                 SeparateGames([self._load(1, max_steps=limit) for _ in range(num_envs)])
