@@ -83,7 +83,7 @@ def test_names_are_escaped_on_the_page(make_run: Any, tmp_path: Path) -> None:
         (["missing"], "missing: there is no such file or directory"),
         (["--window", "0", "x"], "--window"),
         (["--scale", "mine", "x"], "--scale"),
-        ([], "Missing argument"),
+        ([], "name either runs, or folders of event files"),
     ],
 )
 def test_mistakes_get_one_message(

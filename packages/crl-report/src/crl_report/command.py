@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -15,6 +16,8 @@ from crl_report.analysis import Analysis, analyse
 from crl_report.groups import group_runs, refuse_mixed_experiments
 from crl_report.methods import describe_methods
 from crl_report.reading import ReportError, find_runs, read_runs
+from crl_report.records import RunRecord
+from crl_report.steps import Steps
 from crl_report.tables import Table, make_tables
 from crl_report.writing import as_csv, as_json, as_latex, as_markdown, shown
 
@@ -24,7 +27,7 @@ _PACKAGES = ("crl-report", "crl-core")
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True)
+@click.argument("runs", nargs=-1)
 @click.option(
     "--output",
     "-o",
@@ -52,14 +55,41 @@ _PACKAGES = ("crl-report", "crl-core")
     metavar="RUN",
     help="Runs that trained on one task alone, for forward transfer; may be repeated.",
 )
-def report(runs: Sequence[str], *, output: Path, window: int | None, scale: str, references: Sequence[str]) -> None:
+@click.option(
+    "--tensorboard",
+    multiple=True,
+    metavar="[POLICY=]FOLDER",
+    help="Runs of the original system: every directory in FOLDER with event files is one; may be repeated.",
+)
+@click.option("--experiment", help="With --tensorboard: the installed experiment that its runs trained on; or else:")
+@click.option("--tasks", metavar="NAME,NAME,...", help="With --tensorboard: the tasks, in the order they were trained.")
+@click.option("--task-steps", type=Steps(), help="With --tensorboard: the steps of each training.")
+@click.option("--cycles", type=click.IntRange(min=1), help="With --tensorboard: walks through the tasks.")
+def report(
+    runs: Sequence[str],
+    *,
+    output: Path,
+    window: int | None,
+    scale: str,
+    references: Sequence[str],
+    tensorboard: Sequence[str],
+    **past: Any,
+) -> None:
     """Report on RUNS: run directories, folders of them (as of a config file), or patterns of either.
 
     All are of one experiment. They are grouped by policy and by the settings in which the runs of a policy differ.
     Writes report.html, curves.png, curves.pdf, tables.md, tables.tex, tables.json, a CSV file for each table, and
     methods.txt.
     """
-    records, notes = read_runs(find_runs(runs))
+    if bool(runs) == bool(tensorboard):
+        raise ReportError(
+            "name either runs, or folders of event files with --tensorboard; `crl report --help` says more"
+        )
+    if runs and any(value is not None for value in past.values()):
+        raise ReportError(
+            "--experiment, --tasks, --task-steps and --cycles go with --tensorboard; runs say it themselves"
+        )
+    records, notes = read_runs(find_runs(runs)) if runs else _past_runs(tensorboard, past)
     refuse_mixed_experiments(records)
     groups, repeated = group_runs(records)
     reference_records, reference_notes = read_runs(find_runs(references)) if references else ([], [])
@@ -76,6 +106,12 @@ def report(runs: Sequence[str], *, output: Path, window: int | None, scale: str,
     _write(analysis, tables, output)
     Console().print(_for_terminal(tables[0]))
     click.echo(f"written: {output / 'report.html'}")
+
+
+def _past_runs(folders: Sequence[str], past: Mapping[str, Any]) -> tuple[list[RunRecord], list[str]]:
+    from crl_report.past import read_past_runs  # imports tensorboard
+
+    return read_past_runs(folders, **past)
 
 
 def _write(analysis: Analysis, tables: Sequence[Table], output: Path) -> None:

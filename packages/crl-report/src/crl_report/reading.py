@@ -14,7 +14,7 @@ import numpy as np
 from crl_core.errors import CrlError
 from crl_report.records import Curve, RunRecord, TaskRecord, Visit
 
-__all__ = ["ReportError", "find_runs", "read_run", "read_runs"]
+__all__ = ["ReportError", "check_returns", "find_runs", "read_run", "read_runs"]
 
 _RECORD, _METRICS, _STATUS = "run.json", "metrics.jsonl", "status.json"
 
@@ -108,7 +108,13 @@ def _record(directory: Path, record: Row) -> RunRecord:
         )
         for task in record["experiment"]["tasks"]
     )
-    evaluations = {index: _curve(directory, rows, f"eval_reward/{index}") for index in range(len(tasks))}
+    returns: dict[str, list[tuple[int, float]]] = {f"eval_reward/{index}": [] for index in range(len(tasks))}
+    for row in rows:
+        if row["name"] in returns:
+            returns[row["name"]].append((int(row["step"]), float(row["value"])))
+    evaluations = {
+        index: check_returns(str(directory), name, found) for index, (name, found) in enumerate(returns.items())
+    }
     known = {index: curve for index, curve in evaluations.items() if len(curve.steps)}
     if not known:
         raise ReportError(f"{directory}: it has no evaluation yet")
@@ -148,15 +154,19 @@ def _visits(rows: Sequence[Row]) -> Iterator[Visit]:
         yield Visit(int(started["cycle"]), int(started["task"]), int(started["step"]), None)
 
 
-def _curve(directory: Path, rows: Sequence[Row], name: str) -> Curve:
-    found = [(int(row["step"]), float(row["value"])) for row in rows if row["name"] == name]
+def check_returns(source: str, name: str, found: Sequence[tuple[int, float]]) -> Curve:
+    """Return evaluations as a curve.
+
+    Raises:
+        ReportError: a return is no number, or the steps do not ascend.
+    """
     for step, value in found:
         if not math.isfinite(value):
-            raise ReportError(f"{directory}: {name} is {value} at step {step:,}")
+            raise ReportError(f"{source}: {name} is {value} at step {step:,}")
     steps, values = zip(*found, strict=True) if found else ((), ())
     curve = Curve(np.array(steps, np.float64), np.array(values, np.float64))
     if (np.diff(curve.steps) <= 0).any():
-        raise ReportError(f"{directory}: the steps of {name} do not ascend")
+        raise ReportError(f"{source}: the steps of {name} do not ascend")
     return curve
 
 

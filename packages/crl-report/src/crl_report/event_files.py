@@ -1,0 +1,115 @@
+"""Runs of the original system, from the TensorBoard event files they left: tags `eval_reward/<task>`, steps of the run.
+
+These files do not say who trained on what when, so the experiment has to be told: its tasks, each one's steps and the
+number of cycles. Trainings are taken to end exactly at their budgets, as the original's own metrics took them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from crl_report.reading import ReportError, check_returns
+from crl_report.records import Curve, RunRecord, TaskRecord, Visit
+
+__all__ = ["PastExperiment", "read_event_folders"]
+
+_PATTERN = "events.out.tfevents.*"
+_TAG = "eval_reward/"
+_ALL_SCALARS = {"scalars": 0}  # 0 means all of them; by default a sample is kept
+
+
+class PastExperiment:
+    """What event files do not say: the tasks and their order in time."""
+
+    def __init__(self, name: str, tasks: Sequence[TaskRecord], cycle_count: int) -> None:
+        """Name it; the trained tasks are walked through in order, `cycle_count` times."""
+        self.name = name
+        self.tasks = tuple(tasks)
+        self.cycle_count = cycle_count
+
+    def visits(self, evaluated: Sequence[float]) -> Iterator[Visit]:
+        """Yield the trainings that a run with evaluations at these steps began.
+
+        The first begins at the first evaluation, which stands in for one before training, as in the original. One has
+        ended if there is an evaluation at its end or, as the last may come a little before, within one distance of it.
+        """
+        distance = float(np.diff(evaluated).max()) if len(evaluated) > 1 else 0.0
+        start = 0
+        for cycle in range(self.cycle_count):
+            for index, task in enumerate(self.tasks):
+                if task.trained and start <= evaluated[-1]:
+                    end = start + task.num_timesteps
+                    whole = evaluated[-1] >= end - distance
+                    yield Visit(cycle, index, start or int(evaluated[0]), end if whole else None)
+                    start = end
+
+
+def read_event_folders(folders: Mapping[str, Path], experiment: PastExperiment) -> tuple[list[RunRecord], list[str]]:
+    """Read runs: every directory in a folder that holds event files is one.
+
+    Args:
+        folders: folders of runs, by the name of the policy that made them.
+        experiment: what all of them trained on.
+
+    Returns:
+        The runs, and what there is to say of them.
+
+    Raises:
+        ReportError: a folder has none, or one has no evaluation of the experiment's tasks.
+    """
+    runs: list[RunRecord] = []
+    for policy, folder in folders.items():
+        if not folder.exists():
+            raise ReportError(f"{folder}: there is no such directory")
+        directories = sorted({path.parent for path in folder.rglob(_PATTERN)})
+        if not directories:
+            raise ReportError(f"{folder}: there is no event file in it (events.out.tfevents...)")
+        runs += [_read(directory, policy, seed, experiment) for seed, directory in enumerate(directories)]
+    return runs, [note for run in runs for note in run.notes]
+
+
+def _read(directory: Path, policy: str, seed: int, experiment: PastExperiment) -> RunRecord:
+    accumulator = EventAccumulator(str(directory), size_guidance=_ALL_SCALARS)
+    accumulator.Reload()
+    tags = {tag for tag in accumulator.Tags()["scalars"] if tag.startswith(_TAG)}
+    evaluations = {
+        index: _curve(directory, accumulator, f"{_TAG}{index}")
+        for index in range(len(experiment.tasks))
+        if f"{_TAG}{index}" in tags
+    }
+    unknown = sorted(tags - {f"{_TAG}{index}" for index in evaluations})
+    if unknown:
+        raise ReportError(
+            f"{directory}: it evaluated {', '.join(unknown)}, which is no task of {experiment.name} with its "
+            f"{len(experiment.tasks)} tasks; name the experiment it trained on"
+        )
+    if not evaluations:
+        raise ReportError(f"{directory}: its event files have no figure named {_TAG}<task>")
+    steps = np.unique(np.concatenate([curve.steps for curve in evaluations.values()]))
+    visits = tuple(experiment.visits(steps.tolist()))
+    trainings = experiment.cycle_count * sum(task.trained for task in experiment.tasks)
+    finished = len(visits) == trainings and visits[-1].end is not None
+    return RunRecord(
+        source=str(directory),
+        policy=policy,
+        settings={},
+        seed=seed,
+        experiment=experiment.name,
+        cycle_count=experiment.cycle_count,
+        tasks=experiment.tasks,
+        visits=visits,
+        evaluations=evaluations,
+        finished=finished,
+        notes=() if finished else (f"{directory}: it has not come to its end; what it lacks is left out",),
+    )
+
+
+def _curve(directory: Path, accumulator: EventAccumulator, tag: str) -> Curve:
+    """Return a figure; where a resumed run wrote a step again, the later one counts."""
+    events = sorted(accumulator.Scalars(tag), key=lambda event: event.wall_time)
+    values = {event.step: event.value for event in events}
+    return check_returns(str(directory), tag, sorted(values.items()))
