@@ -265,3 +265,22 @@ def test_what_goes_wrong_names_the_game() -> None:
     envs.close()
     with pytest.raises(EnvironmentFailure, match="Atari game 'breakout' failed while it was being reset"):
         envs.reset()
+
+
+def test_a_filmed_game_is_the_one_that_is_evaluated_with_the_consoles_screen() -> None:
+    task = AtariTask(id="breakout", game="breakout", num_timesteps=100)
+    seeds = np.array([5], np.int32)
+    filmed = task.make_filmed_envs(seeds=seeds)
+    plain = task.make_envs(1, seeds=seeds, evaluation=True)
+    try:
+        np.testing.assert_array_equal(filmed.reset()[0], plain.reset()[0])
+        for action in np.random.default_rng(0).integers(4, size=(300, 1)):
+            for seen, expected in zip(filmed.step(action)[:4], plain.step(action)[:4], strict=True):
+                np.testing.assert_array_equal(seen, expected)
+        (screen,) = filmed.render() or ()
+        assert screen.shape == (210, 160, 3)
+        assert len(np.unique(screen.reshape(-1, 3), axis=0)) > 5  # in colour
+        assert (filmed.render_mode, filmed.metadata["render_fps"]) == ("rgb_array", 15)
+    finally:
+        filmed.close()
+        plain.close()

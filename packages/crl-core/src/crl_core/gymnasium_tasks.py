@@ -92,18 +92,20 @@ class GymnasiumTask(Task):
         """Return whose environments these are, for messages."""
         return f"environment '{self.env}'"
 
-    def make_env(self, *, evaluation: bool) -> Env:
+    def make_env(self, *, evaluation: bool, filmed: bool = False) -> Env:
         """Return one environment, as each of `make_envs` is where they are not native.
 
         Args:
             evaluation: whether each episode is truncated after `eval_max_steps`.
+            filmed: whether it is made with render mode rgb_array.
 
         Raises:
             ExperimentError: it cannot be made, or its spaces do not suit the task.
         """
         limit = self._step_limit(evaluation=evaluation)
         with self._named():
-            made = make_environment(self.env, self.env_kwargs, self.wrappers)
+            kwargs = {**self.env_kwargs, "render_mode": "rgb_array"} if filmed else self.env_kwargs
+            made = make_environment(self.env, kwargs, self.wrappers)
             env: Env = self._converted(made if limit is None else TimeLimit(made, limit))
         return env
 
@@ -123,6 +125,18 @@ class GymnasiumTask(Task):
         else:
             envs = SyncVectorEnv(factories, autoreset_mode=AutoresetMode.NEXT_STEP)
         return SeededReset(envs, seeds.tolist())
+
+    def make_filmed_envs(self, *, seeds: npt.NDArray[np.int32]) -> Envs:
+        """Return one environment with render mode rgb_array, if it has that.
+
+        Raises:
+            ExperimentError: it cannot be made.
+        """
+        plain = self.make_env(evaluation=True)
+        shows_pictures = "rgb_array" in (plain.metadata.get("render_modes") or ())
+        plain.close()
+        factory = functools.partial(self.make_env, evaluation=True, filmed=shows_pictures)
+        return SeededReset(SyncVectorEnv([factory], autoreset_mode=AutoresetMode.NEXT_STEP), seeds.tolist())
 
     @abstractmethod
     def _preprocessed(self, envs: Any) -> Any:

@@ -22,6 +22,7 @@ from crl_core.observers.progress import ProgressObserver
 from crl_core.observers.summary import ReturnsSummary
 from crl_core.observers.tensorboard import TensorBoardObserver
 from crl_core.plan import RunPlan
+from crl_core.plugins import registry
 from crl_core.policy import Policy
 from crl_core.resume import restore
 from crl_core.run import Run
@@ -71,6 +72,7 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
                 observers.close()
         console.print(summary.table())
         _log.info("finished: %s", plan.directory)
+        _log.info("report on it, or on several: %s", _report_command(plan))
 
 
 def share_out_cores(plan: RunPlan) -> str:
@@ -145,6 +147,12 @@ def _watched(plan: RunPlan, run: Run, status: Status) -> HangWatch:
             faulthandler.dump_traceback(file)
 
     return HangWatch(beat=beat, tell=tell)
+
+
+def _report_command(plan: RunPlan) -> str:
+    command = f"crl report {shlex.quote(str(plan.directory))}"
+    is_installed = any(entry.spec.name == "report" for entry in registry().commands())
+    return command if is_installed else f"pip install crl-report && {command}"
 
 
 def _resume_command(plan: RunPlan) -> str:

@@ -16,6 +16,7 @@ class Purpose(IntEnum):
     POLICY = 0
     TRAINING = 1
     EVALUATION = 2
+    AFTERWARDS = 3  # evaluations and videos of a checkpoint
 
 
 def seed_sequence(

@@ -88,6 +88,18 @@ class Task(BaseModel, ABC):
                 each episode truncated after `eval_max_steps`.
         """
 
+    def make_filmed_envs(self, *, seeds: npt.NDArray[np.int32]) -> VectorEnv[Any, Any, Any]:
+        """Return one environment for evaluation, behind a vector environment, to be filmed.
+
+        Where its `render()` returns one RGB picture for each environment, uint8 `[height, width, 3]`, those are filmed,
+        `metadata["render_fps"]` of them a second; elsewhere observations that are images. It plays as one of
+        `make_envs` does with the same seed.
+
+        Args:
+            seeds: one seed.
+        """
+        return self.make_envs(1, seeds=seeds, evaluation=True)
+
 
 class SeededReset(VectorWrapper[Any, Any, Any, Any, Any]):
     """Passes the seeds it was made with to the first reset that names none."""

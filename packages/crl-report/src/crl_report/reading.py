@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ __all__ = ["ReportError", "check_returns", "find_runs", "read_run", "read_runs"]
 
 _RECORD, _METRICS, _STATUS = "run.json", "metrics.jsonl", "status.json"
 
-_NEEDED = (b'"eval_reward/', b'"task_start"', b'"task_end"')  # other rows are not taken apart: there are many
+_NEEDED = re.compile(rb'"(eval_reward/|task_start"|task_end")')  # other rows are not taken apart: there are many
 
 Row = Mapping[str, Any]
 
@@ -179,7 +180,7 @@ def _rows(path: Path) -> tuple[list[Row], list[str]]:
     rows: list[Row] = []
     for number, line in enumerate(lines[:-1], 1):
         try:
-            if any(name in line for name in _NEEDED):
+            if _NEEDED.search(line):
                 rows.append(json.loads(line))
             elif not line.endswith(b"}"):
                 raise ValueError

@@ -16,11 +16,15 @@ from crl_core.errors import did_you_mean
 from crl_core.task import SeededReset, Task
 from crl_tasks_atari.envs import AtariEnvs, count_actions, failures
 from crl_tasks_atari.games import EXCLUDED_GAMES, GAMES
+from crl_tasks_atari.screen import WithScreen
 from crl_tasks_atari.separate import SeparateGames
 
 __all__ = ["AtariTask"]
 
 _log = logging.getLogger(__name__)
+
+_HEIGHT, _WIDTH = 210, 160  # the console's screen in pixels
+_FRAMES_PER_SECOND = 60
 
 
 class AtariTask(Task):
@@ -84,7 +88,22 @@ class AtariTask(Task):
             )
         return SeededReset(AtariEnvs(envs, self.game, life_loss_ends=not evaluation), seeds)
 
-    def _load(self, num_envs: int, *, max_steps: int) -> AtariVectorEnv:
+    def make_filmed_envs(self, *, seeds: npt.NDArray[np.int32]) -> VectorEnv[Any, Any, Any]:
+        """Return one copy for evaluation, whose `render()` returns the console's screen.
+
+        Raises:
+            EnvironmentFailure: ALE cannot load the game.
+        """
+        limit = min(self.max_episode_steps, self.eval_max_steps)
+        with failures(self.game, "being loaded"):
+            envs = AtariEnvs(self._load(1, max_steps=limit), self.game, life_loss_ends=False)
+            screen = self._load(1, max_steps=limit, grayscale=False, img_height=_HEIGHT, img_width=_WIDTH, stack_num=1)
+        fps = _FRAMES_PER_SECOND / self.frame_skip
+        return SeededReset(WithScreen(envs, screen, self.game, frames_per_second=fps), seeds)
+
+    def _load(self, num_envs: int, *, max_steps: int, **shown: Any) -> AtariVectorEnv:
+        """Return the emulators; `shown` replaces what is said of the observations."""
+        shown = {"img_height": self.image_size, "img_width": self.image_size, "stack_num": self.frame_stack, **shown}
         return AtariVectorEnv(
             self.game,
             num_envs,
@@ -93,12 +112,10 @@ class AtariTask(Task):
             repeat_action_probability=self.repeat_action_probability,
             full_action_space=self.full_action_space,
             autoreset_mode=AutoresetMode.NEXT_STEP,
-            img_height=self.image_size,
-            img_width=self.image_size,
-            stack_num=self.frame_stack,
             frameskip=self.frame_skip,
             noop_max=self.noop_max + 1,  # ALE draws from 0 to one less
             episodic_life=False,  # True would reset the whole game at each lost life
             life_loss_info=False,  # AtariEnvs tells lives and games apart
             reward_clipping=False,
+            **shown,
         )

@@ -21,6 +21,7 @@ __all__ = ["COMMANDS", "crl", "main"]
 COMMANDS = {
     "run": ("Train a policy on an experiment.", "crl_core.cli.run:run"),
     "resume": ("Go on with a run that was stopped or killed.", "crl_core.cli.resume:resume"),
+    "eval": ("Evaluate a checkpoint of a run, and film it.", "crl_core.cli.eval:eval_"),
     "queue": ("Show how the runs of a config file stand.", "crl_core.cli.queue:queue"),
     "list": ("List the policies, experiments, task types and runners that are installed.", "crl_core.cli.list:list_"),
     "show": ("Show all there is to know about a policy or an experiment.", "crl_core.cli.show:show"),

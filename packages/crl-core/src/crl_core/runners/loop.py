@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from gymnasium.vector import VectorEnv
 from torch import Tensor
 
 from crl_core.errors import CrlError
@@ -57,9 +58,24 @@ class EnvironmentLoop:
     """
 
     def __init__(
-        self, policy: Policy[Any], task: Task, *, seed: np.random.SeedSequence, num_envs: int, eval_mode: bool
+        self,
+        policy: Policy[Any],
+        task: Task,
+        *,
+        seed: np.random.SeedSequence,
+        num_envs: int,
+        eval_mode: bool,
+        filmed: bool = False,
     ) -> None:
         """Make and reset the environments.
+
+        Args:
+            policy: what acts.
+            task: what is played.
+            seed: what the environments' seeds derive from.
+            num_envs: how many environments; 1 where they are filmed.
+            eval_mode: whether they are for evaluation.
+            filmed: whether they are those that can be filmed, which `envs` then has.
 
         Raises:
             EnvironmentFailure: one raised, or shows what its task does not promise.
@@ -78,7 +94,12 @@ class EnvironmentLoop:
         begin = EnvironmentCall(num_envs * task.step_timeout_seconds, self._checks.failure)  # one after the other
         try:
             with begin:
-                self._envs = task.make_envs(num_envs, seeds=environment_seeds(seed, num_envs), evaluation=eval_mode)
+                seeds = environment_seeds(seed, num_envs)
+                self._envs = (
+                    task.make_filmed_envs(seeds=seeds)
+                    if filmed
+                    else task.make_envs(num_envs, seeds=seeds, evaluation=eval_mode)
+                )
         except CrlError:
             raise
         except Exception as error:
@@ -92,6 +113,11 @@ class EnvironmentLoop:
             if isinstance(error, CrlError) or not isinstance(error, Exception):
                 raise
             raise self._checks.raised("reset", error) from error
+
+    @property
+    def envs(self) -> VectorEnv[Any, Any, Any]:
+        """The environments, to look at; only the loop steps them."""
+        return self._envs
 
     def rows(self, num_steps: int | None) -> Iterator[int]:
         """Count the rows of a rollout while the caller makes one step for each.

@@ -1,0 +1,97 @@
+"""`crl eval`: evaluates a checkpoint of a run, and films it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+__all__ = ["eval_"]
+
+_log = logging.getLogger(__name__)
+
+
+@click.command("eval")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--checkpoint", metavar="NAME", help="Total steps, or cycle<c>_task<t> for a task's end.  [default: the newest]"
+)
+@click.option(
+    "--task", "tasks", multiple=True, metavar="ID", help="May be repeated.  [default: all that the run evaluates]"
+)
+@click.option("--episodes", type=click.IntRange(min=1), help="Of each task.  [default: as many as in the run]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Gives the same episodes again.")
+@click.option("--video", type=click.Path(path_type=Path), help="Film one more episode: a .mp4 or .gif for each task.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write the JSON to this file instead of showing it.")
+@click.option("--device", help="Where the network lives, instead of where the run had it.")
+def eval_(
+    run: Path,
+    *,
+    checkpoint: str | None,
+    tasks: Sequence[str],
+    episodes: int | None,
+    seed: int,
+    video: Path | None,
+    output: Path | None,
+    device: str | None,
+) -> None:
+    """Evaluate a checkpoint of the run in the directory RUN; show every episode's return as JSON.
+
+    The run may be going on; nothing of it is changed. Games are whole and real, as in the run's own evaluations.
+    """
+    # Everything below imports torch.
+    from rich.console import Console
+
+    from crl_core import checkpoint_evaluation as evaluation
+    from crl_core.film import check_video, write_video
+    from crl_core.launch import share_out_cores
+    from crl_core.logs import RunLog
+    from crl_core.observers.progress import ProgressObserver
+    from crl_core.resume import read_run
+
+    console = Console(stderr=True)
+    with RunLog(console):
+        plan = read_run(run, device=device).plan
+        path = evaluation.choose_checkpoint(run, checkpoint)
+        chosen = evaluation.choose_tasks(plan, tasks, episodes=episodes)
+        videos = {} if video is None else {i: _of_task(video, task.id, among=len(chosen)) for i, task in chosen.items()}
+        for each in videos.values():
+            check_video(each)
+        if output is not None and not output.absolute().parent.is_dir():
+            raise click.ClickException(f"--output: there is no directory {output.absolute().parent}")
+        _log.info("checkpoint: %s, %s", path.name, share_out_cores(plan))
+        with evaluation.loaded_policy(plan, path) as policy:
+            progress = ProgressObserver(console, plan.experiment.model_copy(update={"tasks": tuple(chosen.values())}))
+            try:
+                played = evaluation.evaluate_tasks(policy, chosen, seed=seed, on_progress=progress.evaluation_progress)
+            finally:
+                progress.close()
+            for index, file in videos.items():
+                with evaluation.film_task(policy, index, chosen[index], seed=seed) as film:
+                    write_video(file, film, frames_per_second=film.frames_per_second)
+                console.print(f"filmed: {file}", highlight=False, soft_wrap=True)
+    text = json.dumps(
+        {
+            "run": str(run),
+            "policy": plan.policy.spec.name,
+            "experiment": plan.config.experiment,
+            "checkpoint": path.name,
+            "seed": seed,
+            "tasks": evaluation.results(chosen, played),
+        },
+        indent=1,
+    )
+    if output is None:
+        sys.stdout.write(text + "\n")
+    else:
+        output.write_text(text + "\n", encoding="utf-8")
+        console.print(f"written: {output}", highlight=False, soft_wrap=True)
+
+
+def _of_task(video: Path, task: str, *, among: int) -> Path:
+    """Return where a task's video goes: where there are several, its id stands in the name."""
+    return video if among == 1 else video.with_stem(f"{video.stem}_{task}")
