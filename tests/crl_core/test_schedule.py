@@ -45,6 +45,26 @@ def walk(schedule: Schedule, steps: int) -> dict[str, list[int]]:
     return seen
 
 
+def test_a_film_is_due_every_so_many_steps_of_the_run() -> None:
+    schedule = Schedule(experiment(50, 50), initial_evaluation=False, timesteps_per_save=1000, render_freq=30)
+    filmed = []
+    for _ in schedule.remaining():
+        while not schedule.task_done():
+            schedule.advance(7)
+            if schedule.film_due():
+                filmed.append(schedule.total_steps)
+                schedule.filmed()
+            assert not schedule.film_due()
+    assert filmed == [35, 63, 91]
+
+
+def test_no_film_is_due_unless_asked_for() -> None:
+    schedule = make(experiment(50))
+    for _ in schedule.remaining():
+        schedule.advance(50)
+        assert not schedule.film_due()
+
+
 def visits(schedule: Schedule) -> list[tuple[int, int, str, bool]]:
     found = []
     for visit in schedule.remaining():

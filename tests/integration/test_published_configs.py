@@ -40,9 +40,8 @@ PPO: dict[str, Any] = json.loads("""{
     "render_collection_freq": 200000, "clip_reward": true
 }""")
 IGNORED = {
-    "impala": "num_buffers num_learner_threads disable_checkpoint render_freq seconds_between_yields "
-    "pause_actors_during_yield",
-    "clear": "num_buffers num_learner_threads disable_checkpoint render_freq seconds_between_yields "
+    "impala": "num_buffers num_learner_threads disable_checkpoint seconds_between_yields pause_actors_during_yield",
+    "clear": "num_buffers num_learner_threads disable_checkpoint seconds_between_yields "
     "pause_actors_during_yield always_reuse_actor_indices policy_unique_id torch_multiprocessing_sharing_strategy",
     "ppo": "use_proper_time_limits cuda render_collection_freq",
 }

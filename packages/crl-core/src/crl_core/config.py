@@ -133,6 +133,9 @@ class RunConfig(Settings):
         None, ge=1, description="Steps after which an evaluation ends an episode, instead of the task's own."
     )
     no_initial_eval: bool = Field(False, description="Leave out the evaluation before the first training step.")
+    render_freq: int | None = Field(
+        None, ge=1, description="Steps between two films of an episode of the task that is trained, into videos/."
+    )
     timesteps_per_save: int = Field(30_000, ge=1, description="Steps between two checkpoints.")
     comment: str = Field("", description="Free text that is stored with the run.")
 

@@ -22,7 +22,7 @@ from crl_core.runners.loop import EnvironmentLoop
 from crl_core.seeding import torch_seed
 from crl_core.task import Task
 
-__all__ = ["VIDEO_SUFFIXES", "Film", "VideoError", "check_video", "write_video"]
+__all__ = ["VIDEO_SUFFIXES", "Film", "Picture", "VideoError", "check_packages", "check_video", "write_video"]
 
 VIDEO_SUFFIXES = (".mp4", ".gif")
 
@@ -114,6 +114,15 @@ def check_video(path: Path) -> None:
         raise VideoError(f"{path}: a video's name should end in {' or '.join(VIDEO_SUFFIXES)}")
     if not path.absolute().parent.is_dir():
         raise VideoError(f"{path}: there is no directory {path.absolute().parent}")
+    check_packages()
+
+
+def check_packages() -> None:
+    """Check that what writes videos is installed.
+
+    Raises:
+        VideoError: a package is not.
+    """
     try:
         import av  # noqa: F401
         import PIL.Image  # noqa: F401

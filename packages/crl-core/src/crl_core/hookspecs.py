@@ -105,7 +105,7 @@ def crl_commands() -> Iterable[CommandSpec]:  # type: ignore[empty-body]  # a ho
     """Register extra subcommands of `crl`, each a click command.
 
     It is imported only when it is invoked; the help shows the summary given here. The names of the core's own commands
-    are taken, and so are `eval` and `help`. What the command returns becomes the exit code, if it is an int.
+    are taken, and so is `help`. What the command returns becomes the exit code, if it is an int.
 
     Example:
         from crl_core import CommandSpec, hookimpl

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from crl_core.cores import environment_threads, torch_threads, usable_cores
 from crl_core.errors import EnvironmentFailure, RunDirectoryError
+from crl_core.film import check_packages
 from crl_core.logs import RunLog
 from crl_core.observers.base import Observer, Observers
 from crl_core.observers.jsonl import JsonlObserver
@@ -50,6 +51,8 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
         Interrupted: the user asked the run to end; it was saved.
         CrlError: the run could not go on; its last checkpoint is good.
     """
+    if plan.config.render_freq is not None:
+        check_packages()
     policy = plan.make_policy()
     with StopRequest() as stop, writing(plan.directory):
         status, state = _begin(plan, policy, resume=resume, status=status)

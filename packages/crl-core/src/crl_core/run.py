@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import math
 import time
@@ -12,11 +13,12 @@ from typing import Any
 from crl_core.checkpoint import Checkpoint, first_non_finite, save_checkpoint
 from crl_core.errors import CrlError, EnvironmentFailure, TrainingError
 from crl_core.evaluation import EvaluationProgress, evaluate
+from crl_core.film import Film, Picture, VideoError, write_video
 from crl_core.observers.base import Moment, Observer, mean_return
 from crl_core.plan import RunPlan
 from crl_core.plugins import origin
 from crl_core.policy import Policy
-from crl_core.run_directory import Status
+from crl_core.run_directory import Status, writing
 from crl_core.runners.base import CollectedData, EnvironmentRunner
 from crl_core.runners.hangs import raise_if_hanging
 from crl_core.schedule import Schedule, Visit
@@ -28,6 +30,8 @@ from crl_core.training_log import TrainingLog
 __all__ = ["Run"]
 
 _log = logging.getLogger(__name__)
+
+_MOST_PICTURES = 1000  # of a film during training, about a minute of Atari
 
 
 class Run:
@@ -54,6 +58,7 @@ class Run:
             plan.experiment,
             initial_evaluation=not plan.config.no_initial_eval,
             timesteps_per_save=plan.config.timesteps_per_save,
+            render_freq=plan.config.render_freq,
         )
         self._training_log = TrainingLog(plan.experiment.total_steps)
         self._timing_log = TimingLog()
@@ -174,6 +179,8 @@ class Run:
             self._save()
         if self._schedule.evaluation_due():
             self._evaluate()
+        if self._schedule.film_due():
+            self._film()
         if self._schedule.save_due():
             self._save()
         self._timing_log.pause()
@@ -196,6 +203,31 @@ class Run:
         self._observer.metrics(self._moment(), figures)
         self._observer.timings(self._moment(), {"evaluation_seconds": time.perf_counter() - started})
         self._observer.evaluated(self._moment(), returns)
+
+    def _film(self) -> None:
+        """Film an episode of the task that is trained; one that cannot be is told, and the run goes on."""
+        progress, seed = self._schedule.progress(), self._plan.config.seed
+        self._schedule.filmed()
+        sequence = seed_sequence(seed, Purpose.FILM, task=progress.task, segment=progress.total_steps)
+        video = self._plan.directory / "videos" / f"{progress.total_steps}_task{progress.task}.gif"
+        try:
+            with writing(self._plan.directory):
+                video.parent.mkdir(exist_ok=True)
+            with (
+                self._told("an episode that is filmed"),
+                Film(self._policy, self._plan.experiment.tasks[progress.task], seed=sequence) as film,
+            ):
+                pictures = itertools.islice(self._waiting_for(film), _MOST_PICTURES)
+                write_video(video, pictures, frames_per_second=film.frames_per_second)
+        except VideoError as error:
+            _log.warning("%s; the run goes on without this video", error)
+        else:
+            self._observer.filmed(self._moment(), video)
+
+    def _waiting_for(self, film: Film) -> Iterator[Picture]:
+        for picture in film:
+            self._on_wait()
+            yield picture
 
     def _on_wait(self) -> None:
         self._stop.check()

@@ -41,6 +41,7 @@ class _Position:
     evaluations: int = 0
     evaluated_at: int = -1
     saved_at: int = -1
+    filmed_at: int = 0
     task_started: bool = False
 
 
@@ -51,15 +52,24 @@ class Schedule:
     the true boundaries lie a little beyond the budgets.
     """
 
-    def __init__(self, experiment: Experiment, *, initial_evaluation: bool, timesteps_per_save: int) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        *,
+        initial_evaluation: bool,
+        timesteps_per_save: int,
+        render_freq: int | None = None,
+    ) -> None:
         """Start at the beginning.
 
         Args:
             experiment: what is walked through.
             initial_evaluation: whether an evaluation is due before the first step.
             timesteps_per_save: steps between two checkpoints.
+            render_freq: steps between two films; None makes none.
         """
         self._experiment = experiment
+        self._render_freq = render_freq
         self._timesteps_per_save = timesteps_per_save
         self._position = _Position(evaluated_at=-1 if initial_evaluation else 0)
         trained = [(index, task) for index, task in enumerate(experiment.tasks) if not task.eval_mode]
@@ -112,6 +122,15 @@ class Schedule:
         """Count an evaluation that is over."""
         self._position.evaluations += 1
         self._position.evaluated_at = self._position.total_steps
+
+    def film_due(self) -> bool:
+        """Whether a film is due: every `render_freq` steps."""
+        position, every = self._position, self._render_freq
+        return every is not None and position.total_steps // every > position.filmed_at // every
+
+    def filmed(self) -> None:
+        """Count a film."""
+        self._position.filmed_at = self._position.total_steps
 
     def save_due(self) -> bool:
         """Whether a checkpoint is due: at the beginning, every `timesteps_per_save` steps, and after an evaluation."""

@@ -16,7 +16,8 @@ class Purpose(IntEnum):
     POLICY = 0
     TRAINING = 1
     EVALUATION = 2
-    AFTERWARDS = 3  # evaluations and videos of a checkpoint
+    AFTERWARDS = 3  # evaluations and films of a checkpoint
+    FILM = 4  # films during training
 
 
 def seed_sequence(

@@ -23,7 +23,6 @@ class ImpalaConfig(PolicyConfig):
         "seconds_between_yields": _NO_YIELDING,
         "pause_actors_during_yield": _NO_YIELDING,
         "disable_checkpoint": "a run survives by its checkpoints; --timesteps-per-save sets how often they are written",
-        "render_freq": "videos of training are not written yet",
     }
 
     runner: str = Field("pipelined", description="The environment runner: pipelined (overlaps) or batch (takes turns).")

@@ -18,7 +18,7 @@ class PpoConfig(PolicyConfig):
     ignored_settings: ClassVar[dict[str, str]] = {
         "use_proper_time_limits": "an episode that is cut off is never taken for one that ended",
         "cuda": "--device says where the network lives",
-        "render_collection_freq": "videos of training are not written yet",
+        "render_collection_freq": "--render-freq says how often an episode is filmed",
     }
 
     num_processes: int = Field(16, ge=1, description="Environments to collect from.")

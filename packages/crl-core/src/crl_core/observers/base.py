@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from crl_core.evaluation import EvaluationProgress
 from crl_core.policy import TrainingProgress
@@ -53,6 +54,9 @@ class Observer:
 
     def evaluated(self, at: Moment, returns: Returns) -> None:
         """An evaluation is over, with these episodes of each task."""
+
+    def filmed(self, at: Moment, video: Path) -> None:
+        """An episode was filmed into this GIF."""
 
     def flush(self) -> dict[str, int]:
         """Bring everything seen onto the disk; return the lengths in bytes of the logs that a resume cuts back."""
@@ -103,6 +107,11 @@ class Observers(Observer):
         """Tell all."""
         for each in self._observers:
             each.evaluated(at, returns)
+
+    def filmed(self, at: Moment, video: Path) -> None:
+        """Tell all."""
+        for each in self._observers:
+            each.filmed(at, video)
 
     def flush(self) -> dict[str, int]:
         """Flush all, and return all their lengths."""

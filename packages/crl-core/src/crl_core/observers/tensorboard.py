@@ -25,7 +25,7 @@ _PREFIX = "events.out.tfevents."  # by which TensorBoard knows its files
 
 
 class TensorBoardObserver(Observer):
-    """Writes scalars by name: `train_reward/<task>`, `eval_reward/<task>`, losses and speeds."""
+    """Writes scalars by name: `train_reward/<task>`, `eval_reward/<task>`, losses and speeds; films, `video/<task>`."""
 
     def __init__(self, directory: Path, *, cut_to: Mapping[str, int] | None = None, purge_after: int = -1) -> None:
         """Write events into a new file in a run directory.
@@ -54,6 +54,11 @@ class TensorBoardObserver(Observer):
     def timings(self, at: Moment, values: Mapping[str, float]) -> None:
         """Write scalars."""
         self.metrics(at, {f"timing/{name}": value for name, value in values.items()})
+
+    def filmed(self, at: Moment, video: Path) -> None:
+        """Write the GIF as an image, which TensorBoard shows moving."""
+        image = Summary.Image(encoded_image_string=video.read_bytes())
+        self._write(step=at.step, summary=Summary(value=[Summary.Value(tag=f"video/{at.task}", image=image)]))
 
     def flush(self) -> dict[str, int]:
         """Bring the events onto the disk; return the lengths of the earlier files, too."""
