@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from crl_core.cli.main import main
+from crl_core.film import VideoError
 
 Crl = Callable[..., Any]
 
@@ -99,3 +100,25 @@ def test_a_damaged_checkpoint_is_named(run: Path, capsys: pytest.CaptureFixture[
     (run / "checkpoints/272/policy.pt").write_bytes(b"damaged")
     assert call("eval", run) == 2
     assert "272 cannot be read" in capsys.readouterr().err
+
+
+def test_an_output_that_is_a_directory_is_refused_before_anything_is_played(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("eval", run, "--output", tmp_path) == 2
+    error = capsys.readouterr().err
+    assert "--output" in error
+    assert "evaluating" not in error
+
+
+def test_returns_are_given_out_although_a_film_fails(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise VideoError("no film")
+
+    monkeypatch.setattr("crl_core.film.write_video", refuse)
+    assert call("eval", run, "--task", "catch", "--video", tmp_path / "film.gif") == 2
+    shown = capsys.readouterr()
+    assert len(json.loads(shown.out)["tasks"]["catch"]["returns"]) == 2
+    assert "no film" in shown.err

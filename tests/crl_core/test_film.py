@@ -123,7 +123,7 @@ def test_a_film_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
         yield from pictures(2)
         raise RuntimeError("broken")
 
-    with pytest.raises(RuntimeError, match="broken"):
+    with pytest.raises(VideoError, match="broken"):
         write_video(tmp_path / "film.mp4", broken(), frames_per_second=10)
     assert list(tmp_path.iterdir()) == []
 

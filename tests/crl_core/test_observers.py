@@ -222,6 +222,7 @@ def test_several_observers_are_told_in_order_and_as_one() -> None:
     both.timings(AT, {})
     both.evaluation_progress(EvaluationProgress(0, 1, 0))
     both.evaluated(AT, {})
+    both.filmed(AT, Path("film.gif"))
     both.task_ended(visit(is_new=True), AT)
     assert both.flush() == {"a": 1, "b": 1}
     both.close()

@@ -17,7 +17,7 @@ def test_no_two_uses_share_an_environment_seed() -> None:
         for segment in range(4)
     ]
     seeds = np.concatenate([environment_seeds(seed_sequence(**use), 10) for use in uses])  # type: ignore[arg-type]
-    assert len(seeds) == 4320
+    assert len(seeds) == 7200
     assert len(set(seeds.tolist())) == len(seeds)
 
 

@@ -28,6 +28,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         cycle_count: int = 1,
         state: str = "finished",
         experiment: str = "two_tasks",
+        testing_freq: int = 10,
     ) -> Path:
         directory = tmp_path / name
         directory.mkdir(parents=True)
@@ -35,7 +36,12 @@ def make_run(tmp_path: Path) -> MakeRun:
         record = {
             "run": {"seed": seed},
             "policy": {"name": policy, "settings": dict(settings or {"learning_rate": 0.1})},
-            "experiment": {"name": experiment, "cycle_count": cycle_count, "tasks": list(tasks)},
+            "experiment": {
+                "name": experiment,
+                "cycle_count": cycle_count,
+                "continual_testing_freq": testing_freq,
+                "tasks": list(tasks),
+            },
         }
         (directory / "run.json").write_text(json.dumps(record))
         (directory / "status.json").write_text(json.dumps({"state": state}))

@@ -116,7 +116,7 @@ def test_a_task_whose_returns_are_all_zero_is_left_out_of_metrics_and_said_so(ma
     assert table(analysis, "summary")["clear", "final return / s"] == Estimate(
         pytest.approx(0.4), pytest.approx(float("nan"), nan_ok=True), 1
     )
-    assert any("task b: all its returns are 0" in note for note in analysis.notes)
+    assert any("task b: the returns of a policy, or of all, are 0" in note for note in analysis.notes)
 
 
 def test_forgetting_in_later_cycles_has_tables_of_its_own(make_run: Any) -> None:
@@ -203,7 +203,11 @@ def test_a_seed_that_ran_twice_is_told(make_run: Any) -> None:
 @pytest.mark.parametrize(
     ("difference", "message"),
     [
-        ({"experiment": "other"}, "the experiment of"),
+        (
+            {"tasks": [{"id": "a", "num_timesteps": 20}, {"id": "b", "num_timesteps": 20, "game": "pong"}]},
+            "definitions of",
+        ),
+        ({"testing_freq": 5}, "the steps between evaluations of"),
         ({"cycle_count": 2}, "the number of cycles of"),
         ({"tasks": [{"id": "a", "num_timesteps": 20}, {"id": "c", "num_timesteps": 20}]}, "the tasks of"),
         ({"tasks": [{"id": "a", "num_timesteps": 20}, {"id": "b", "num_timesteps": 30}]}, "the budgets of steps of"),
@@ -213,3 +217,40 @@ def test_runs_of_different_experiments_are_refused(make_run: Any, difference: di
     runs, _ = read_runs([make_run("0", {0: A}), make_run("1", {0: A}, **difference)])
     with pytest.raises(ReportError, match=message):
         refuse_mixed_experiments(runs)
+
+
+def test_an_experiment_may_have_been_named_in_another_way(make_run: Any) -> None:
+    runs, _ = read_runs([make_run("0", {0: A}), make_run("1", {0: A}, experiment="../two_tasks.json")])
+    refuse_mixed_experiments(runs)
+
+
+def test_settings_that_only_python_takes_for_equal_are_groups_of_their_own(make_run: Any) -> None:
+    runs = [make_run(str(index), {0: A}, settings={"x": x}) for index, x in enumerate([1, 1.0, True])]
+    groups, _ = group_runs([read_run(run) for run in runs])
+    assert [group.label for group in groups] == ["clear x=1", "clear x=1.0", "clear x=True"]
+
+
+def test_an_evaluation_that_stopped_early_says_nothing_of_later_trainings(make_run: Any) -> None:
+    analysis = analysed(make_run("0", {0: A, 1: {0: 1.0, 10: 3.0}}))
+    final = table(analysis, "final_returns")["b", "clear"]
+    assert isinstance(final, Estimate)
+    assert final.runs == 0
+    transfer = table(analysis, "transfer_clear")["b", "after a"]
+    assert isinstance(transfer, Estimate)
+    assert transfer.mean == pytest.approx(10 * 2 / 3)  # its last evaluation within the training on a
+    forgetting = table(analysed(make_run("1", {0: {0: 0.0, 20: 10.0}, 1: B})), "forgetting_clear_cycle0")
+    assert forgetting["a", "after b"] is None
+
+
+def test_a_reference_with_other_steps_or_settings_is_refused(make_run: Any) -> None:
+    longer = [{"id": "b", "num_timesteps": 200}]
+    reference = read_run(make_run("r", {0: {0: 1, 200: 9}}, tasks=longer, visits=[(0, 0, 0, 200)]))
+    with pytest.raises(ReportError, match="for 200 steps, where the other runs do for 20"):
+        analysed(make_run("0", {0: A, 1: B}), references=[reference])
+    alone = [{"id": "b", "num_timesteps": 20}]
+    several = [
+        read_run(make_run(f"s{x}", {0: {0: 1, 20: 9}}, tasks=alone, visits=[(0, 0, 0, 20)], settings={"x": x}))
+        for x in (1, 2)
+    ]
+    with pytest.raises(ReportError, match="different settings"):
+        analysed(make_run("1", {0: A, 1: B}), references=several)

@@ -27,21 +27,21 @@ def test_everything_is_written(make_run: Any, tmp_path: Path, capsys: pytest.Cap
     make_run("study/1", {0: A, 1: B}, policy="ppo")
     output = tmp_path / "made/report"
     assert report(tmp_path / "study", "--output", output) == 0
-    assert {path.name for path in output.iterdir()} == {
-        "average_returns.csv",
+    assert {str(path.relative_to(output)) for path in output.rglob("*.*")} == {
+        "csv/average_returns.csv",
+        "csv/final_returns.csv",
+        "csv/forgetting_clear_cycle0.csv",
+        "csv/forgetting_ppo_cycle0.csv",
+        "csv/summary.csv",
+        "csv/transfer_clear.csv",
+        "csv/transfer_ppo.csv",
         "curves.pdf",
         "curves.png",
-        "final_returns.csv",
-        "forgetting_clear_cycle0.csv",
-        "forgetting_ppo_cycle0.csv",
         "methods.txt",
         "report.html",
-        "summary.csv",
         "tables.json",
         "tables.md",
         "tables.tex",
-        "transfer_clear.csv",
-        "transfer_ppo.csv",
     }
     assert (output / "curves.pdf").read_bytes().startswith(b"%PDF")
     assert (output / "curves.png").read_bytes().startswith(b"\x89PNG")
@@ -59,6 +59,37 @@ def test_a_second_report_replaces_the_first_and_nothing_else(make_run: Any, tmp_
     assert report(run, "--output", output, "--window", "2") == 0
     assert (output / "methods.txt").read_text() != first
     assert (output / "mine.txt").read_text() == "mine"
+
+
+def test_nothing_is_left_of_a_policy_that_a_second_report_lacks(make_run: Any, tmp_path: Path) -> None:
+    first, second = make_run("0", {0: A, 1: B}), make_run("1", {0: A, 1: B}, policy="ppo")
+    report(first, second, "--output", tmp_path / "report")
+    report(second, "--output", tmp_path / "report")
+    assert not list((tmp_path / "report").rglob("*clear*"))
+
+
+def test_names_may_hold_anything(make_run: Any, tmp_path: Path) -> None:
+    tasks = [{"id": r"$\bad$ [/b]", "num_timesteps": 20}, {"id": "b" * 300, "num_timesteps": 20}]
+    many = {f"setting_{index}": "x" * 40 for index in range(12)}
+    runs = [
+        make_run("0", {0: A, 1: B}, tasks=tasks, settings={"x": "[/b] $a$", **many}),
+        make_run("1", {0: A, 1: B}, tasks=tasks, settings={"x": "a/b"}),
+        make_run("2", {0: A, 1: B}, tasks=tasks, settings={"x": "a_b"}),
+    ]
+    assert report(*runs, "--output", tmp_path / "report") == 0
+    assert len(list((tmp_path / "report/csv").glob("transfer_*"))) == 3
+    assert len([name for name in json.loads((tmp_path / "report/tables.json").read_text()) if "transfer" in name]) == 3
+
+
+def test_a_run_that_never_got_a_reward_is_reported(make_run: Any, tmp_path: Path) -> None:
+    run = make_run("0", {0: dict.fromkeys(A, 0.0), 1: dict.fromkeys(B, 0.0)})
+    assert report(run, "--output", tmp_path / "report") == 0
+    assert "## Final return" in (tmp_path / "report/tables.md").read_text()
+
+
+def test_tasks_whose_evaluations_do_not_overlap_have_no_average(make_run: Any, tmp_path: Path) -> None:
+    run = make_run("0", {0: {0: 1.0, 10: 2.0}, 1: {30: 1.0, 40: 2.0}})
+    assert report(run, "--output", tmp_path / "report") == 0
 
 
 def test_notes_are_told_and_stand_on_the_page(

@@ -174,6 +174,23 @@ def test_mistakes_get_one_message(
     assert not (tmp_path / "report").exists()
 
 
+def test_more_evaluations_than_the_experiment_has_steps_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_events(tmp_path / "clear", {0: [(step, 1.0) for step in range(0, 400, 10)]})
+    assert report("--tensorboard", tmp_path / "clear", "--tasks", "t0", "--task-steps", "100") == 2
+    assert "go on to step 390, beyond the 100 steps" in capsys.readouterr().err
+
+
+def test_a_gap_in_the_evaluations_does_not_make_an_early_end_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_events(tmp_path / "clear", {0: [(step, 1.0 + step) for step in (0, 10, 20, 30, 40, 110, 120, 130)]})
+    options = ["--tasks", "t0,t1", "--task-steps", "100", "-o", tmp_path / "report"]
+    assert report("--tensorboard", tmp_path / "clear", *options) == 0
+    assert "has not come to its end" in capsys.readouterr().err
+
+
 def test_a_folder_without_event_files_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options: list[Any] = ["--tasks", "a", "--task-steps", "5"]
     assert report("--tensorboard", tmp_path, *options) == 2

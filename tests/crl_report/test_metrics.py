@@ -26,6 +26,11 @@ def test_a_trailing_mean_takes_what_there_is_at_the_beginning() -> None:
     assert smoothed.steps.tolist() == [0, 10, 20, 30]
 
 
+def test_a_trailing_mean_forgets_what_left_its_window() -> None:
+    assert metrics.trailing_mean(curve({0: 1e17, 1: 1, 2: 1}), 1).values.tolist() == [1e17, 1, 1]
+    assert metrics.trailing_mean(curve({0: 2, 1: 4}), 5).values.tolist() == [2, 3]
+
+
 def test_the_value_at_a_step_is_the_last_evaluation_not_after_it() -> None:
     returns = curve({10: 1, 20: 2})
     assert metrics.value_at(returns, 20) == 2

@@ -80,3 +80,29 @@ def test_a_place_without_a_run_is_named(tmp_path: Path) -> None:
         find_runs([str(tmp_path / "empty")])
     with pytest.raises(ReportError, match=r"missing: there is no such file or directory"):
         find_runs([str(tmp_path / "missing")])
+
+
+def test_links_do_not_count_a_run_twice(make_run: Any, tmp_path: Path) -> None:
+    run = make_run("study/0", {0: A})
+    (tmp_path / "study/latest").symlink_to(run)
+    (tmp_path / "study/loop").symlink_to(tmp_path / "study")
+    assert find_runs([str(tmp_path / "study"), str(run), str(tmp_path / "study/latest")]) == [run]
+
+
+def test_a_finished_run_whose_log_stops_early_counts_as_unfinished(make_run: Any) -> None:
+    run = read_run(make_run("0", {0: {0: 0.0, 20: 10.0}}, visits=[(0, 0, 0, 20)]))
+    assert not run.finished
+    assert "does not go that far" in run.notes[0]
+
+
+def test_a_run_without_an_evaluation_before_training_is_told(make_run: Any) -> None:
+    run = read_run(make_run("0", {0: {20: 10.0, 40: 3.0}}))
+    assert "no evaluation before training" in run.notes[0]
+
+
+def test_a_step_that_is_no_number_is_told(make_run: Any) -> None:
+    directory = make_run("0", {0: A})
+    metrics = directory / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().replace('"step": 30', '"step": Infinity'))
+    with pytest.raises(ReportError, match="not as a run writes it"):
+        read_run(directory)

@@ -144,8 +144,8 @@ def write_video(path: Path, pictures: Iterable[Picture], *, frames_per_second: f
     try:
         write(unfinished, iter(pictures), frames_per_second)
         unfinished.replace(path)
-    except OSError as error:
-        raise VideoError(f"{path} cannot be written: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:  # what files and encoders raise
+        raise VideoError(f"{path} cannot be written: {type(error).__name__}: {error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -154,7 +154,7 @@ def _write_mp4(path: Path, pictures: Iterator[Picture], frames_per_second: float
     import av
 
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=round(frames_per_second))
+        stream = container.add_stream("libx264", rate=max(1, round(frames_per_second)))
         stream.pix_fmt = "yuv420p"  # what every player knows
         first = _with_even_sides(next(pictures))  # which this format asks for
         stream.height, stream.width = first.shape[:2]

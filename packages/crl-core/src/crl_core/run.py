@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crl_core.checkpoint import Checkpoint, first_non_finite, save_checkpoint
-from crl_core.errors import CrlError, EnvironmentFailure, TrainingError
+from crl_core.errors import CrlError, EnvironmentFailure, RunDirectoryError, TrainingError
 from crl_core.evaluation import EvaluationProgress, evaluate
-from crl_core.film import Film, Picture, VideoError, write_video
+from crl_core.film import Film, Picture, write_video
 from crl_core.observers.base import Moment, Observer, mean_return
 from crl_core.plan import RunPlan
 from crl_core.plugins import origin
@@ -210,17 +210,16 @@ class Run:
         self._schedule.filmed()
         sequence = seed_sequence(seed, Purpose.FILM, task=progress.task, segment=progress.total_steps)
         video = self._plan.directory / "videos" / f"{progress.total_steps}_task{progress.task}.gif"
+        with writing(self._plan.directory):
+            video.parent.mkdir(exist_ok=True)
         try:
-            with writing(self._plan.directory):
-                video.parent.mkdir(exist_ok=True)
-            with (
-                self._told("an episode that is filmed"),
-                Film(self._policy, self._plan.experiment.tasks[progress.task], seed=sequence) as film,
-            ):
+            with Film(self._policy, self._plan.experiment.tasks[progress.task], seed=sequence) as film:
                 pictures = itertools.islice(self._waiting_for(film), _MOST_PICTURES)
                 write_video(video, pictures, frames_per_second=film.frames_per_second)
-        except VideoError as error:
-            _log.warning("%s; the run goes on without this video", error)
+        except (Interrupted, RunDirectoryError):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is no reason to end days of training
+            _log.warning("%s: %s; the run goes on without this video", type(error).__name__, error)
         else:
             self._observer.filmed(self._moment(), video)
 

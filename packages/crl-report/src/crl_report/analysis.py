@@ -5,6 +5,7 @@ Letters: i the task that is evaluated, j the task that is trained, c the cycle; 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def analyse(
     first = groups[0].runs[0]
     records = [run for group in groups for run in group.runs]
     window = window or _usual_window(records)
-    areas = _Areas(references, window)
+    areas = _Areas(references, window, first.tasks)
     smoothed = [[_smooth(run, window) for run in group.runs] for group in groups]
     everything = [curves for runs in smoothed for curves in runs]
     evaluated = tuple(sorted({index for curves in everything for index in curves}))
@@ -140,7 +141,7 @@ def analyse(
         analysed.append(GroupAnalysis(group.label, runs, scales))
     scaled = tuple(index for index in evaluated if all(np.isfinite(group.scales[index]) for group in analysed))
     unscaled = [
-        f"task {first.tasks[index].id}: all its returns are 0, so that its metrics are left out"
+        f"task {first.tasks[index].id}: the returns of a policy, or of all, are 0; its metrics are left out"
         for index in evaluated
         if index not in scaled
     ]
@@ -187,8 +188,8 @@ def _analyse_run(
             forgetting[i, j, c] = value
         for j, value in metrics.zero_shot_transfer(curve, i, run.visits, scales[i]).items():
             transfer[i, j] = value
-    whole = curves if run.finished else {}
-    end = max((visit.end or visit.start for visit in run.visits), default=0)
+    last_start = max((visit.start for visit in run.visits), default=0)
+    whole = {i: curve for i, curve in curves.items() if run.finished and curve.steps[-1] > last_start}
     trained = {i: curve for i, curve in whole.items() if run.tasks[i].trained}
     return RunAnalysis(
         record=run,
@@ -196,7 +197,7 @@ def _analyse_run(
         forgetting=forgetting,
         transfer=transfer,
         final={i: metrics.final_return(curve) for i, curve in whole.items()},
-        area={i: metrics.area_under_curve(curve, 0, end) for i, curve in whole.items()},
+        area={i: metrics.area_under_curve(curve, 0, run.end) for i, curve in whole.items()},
         forgotten={i: metrics.forgetting(_divided(curve, scales[i]), run.visits, i) for i, curve in trained.items()},
         forward={
             i: metrics.forward_transfer(areas.first_visit(run, i, curve, scales[i]), alone)
@@ -213,19 +214,34 @@ def _divided(curve: Curve, scale: float) -> Curve:
 class _Areas:
     """Areas under the curves of first trainings: of runs, and of reference runs that trained on one task only."""
 
-    def __init__(self, references: Sequence[RunRecord], window: int) -> None:
+    def __init__(self, references: Sequence[RunRecord], window: int, tasks: Sequence[TaskRecord]) -> None:
         policies = sorted({run.policy for run in references})
         if len(policies) > 1:
             raise ReportError(f"the reference runs are of several policies: {', '.join(policies)}; name those of one")
+        if len({json.dumps(dict(run.settings), sort_keys=True) for run in references}) > 1:
+            raise ReportError("the reference runs have different settings; name those of one")
+        self._notes: list[str] = []
         self._by_task: dict[str, list[tuple[RunRecord, int, Curve]]] = {}
         for run in references:
             indices = [index for index, task in enumerate(run.tasks) if task.trained]
             if len(indices) != 1:
                 raise ReportError(f"{run.source}: it trains on {len(indices)} tasks; a reference run trains on one")
             (index,) = indices
+            self._compare(run, run.tasks[index], tasks)
             if index in run.evaluations and any(visit.end is not None for visit in run.visits):
                 curve = metrics.trailing_mean(run.evaluations[index], window)
                 self._by_task.setdefault(run.tasks[index].id, []).append((run, index, curve))
+
+    def _compare(self, run: RunRecord, task: TaskRecord, others: Sequence[TaskRecord]) -> None:
+        """Refuse a reference that trained for longer or shorter; note one whose task is defined otherwise."""
+        for other in others:
+            if other.id == task.id and other.num_timesteps != task.num_timesteps:
+                raise ReportError(
+                    f"{run.source}: it trains on {task.id} for {task.num_timesteps:,} steps, where the other runs do "
+                    f"for {other.num_timesteps:,}; a reference run does as long as they"
+                )
+            if other.id == task.id and other.definition != task.definition:
+                self._notes.append(f"{run.source}: its task {task.id} is defined otherwise than in the other runs")
 
     def curves_like(self, tasks: Sequence[TaskRecord]) -> list[dict[int, Curve]]:
         """Return the references' curves by the index that their tasks have in another experiment."""
@@ -237,9 +253,11 @@ class _Areas:
         return float(np.mean(areas)) if areas else None
 
     def missing(self, tasks: Sequence[TaskRecord]) -> list[str]:
-        """Return a note for each task that lacks references, while another has some."""
+        """Return what there is to say of references, and of each task that lacks them while another has some."""
         lacking = [task.id for task in tasks if task.trained and task.id not in self._by_task]
-        return [f"no reference run trained on {task_id}" for task_id in lacking] if self._by_task else []
+        if not self._by_task:
+            return self._notes
+        return [*self._notes, *(f"no reference run trained on {task_id}" for task_id in lacking)]
 
     @staticmethod
     def first_visit(run: RunRecord, index: int, curve: Curve, scale: float) -> float:

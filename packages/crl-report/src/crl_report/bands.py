@@ -72,6 +72,8 @@ def average_band(analysis: Analysis, group: GroupAnalysis) -> Band | None:
         if curves and len(curves) == len(analysis.scaled):
             steps = np.unique(np.concatenate([curve.steps for curve in curves]))
             steps = steps[(steps >= max(c.steps[0] for c in curves)) & (steps <= min(c.steps[-1] for c in curves))]
+            if not len(steps):
+                continue
             divided = [
                 np.interp(steps, curve.steps, curve.values) / group.scales[i]
                 for i, curve in zip(analysis.scaled, curves, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table as TerminalTable
+from rich.text import Text
 
 from crl_report.analysis import Analysis, analyse
 from crl_report.groups import group_runs, refuse_mixed_experiments
@@ -24,6 +26,7 @@ from crl_report.writing import as_csv, as_json, as_latex, as_markdown, shown
 __all__ = ["report"]
 
 _PACKAGES = ("crl-report", "crl-core")
+_CSV = "csv"
 
 
 @click.command()
@@ -78,8 +81,8 @@ def report(
     """Report on RUNS: run directories, folders of them (as of a config file), or patterns of either.
 
     All are of one experiment. They are grouped by policy and by the settings in which the runs of a policy differ.
-    Writes report.html, curves.png, curves.pdf, tables.md, tables.tex, tables.json, a CSV file for each table, and
-    methods.txt.
+    Writes report.html, curves.png, curves.pdf, tables.md, tables.tex, tables.json, methods.txt, and a
+    CSV file for each table in csv/.
     """
     if bool(runs) == bool(tensorboard):
         raise ReportError(
@@ -132,14 +135,16 @@ def _write(analysis: Analysis, tables: Sequence[Table], output: Path) -> None:
         "tables.tex": "\n".join(as_latex(table) for table in tables),
         "tables.json": as_json(tables),
         "methods.txt": methods + "\n",
-        **{f"{table.name}.csv": as_csv(table) for table in tables},
+        **{f"{_CSV}/{table.name}.csv": as_csv(table) for table in tables},
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output, prefix=".unfinished-") as unfinished:
             write_figures(panels, [group.label for group in analysis.groups], Path(unfinished))
+            (Path(unfinished) / _CSV).mkdir()
             for name, text in texts.items():
                 (Path(unfinished) / name).write_text(text, encoding="utf-8")
+            shutil.rmtree(output / _CSV, ignore_errors=True)  # its files are named after policies that may be gone
             for path in sorted(Path(unfinished).iterdir()):
                 path.replace(output / path.name)
     except OSError as error:
@@ -148,10 +153,10 @@ def _write(analysis: Analysis, tables: Sequence[Table], output: Path) -> None:
 
 def _for_terminal(table: Table) -> TerminalTable:
     """Return a table with its rows as columns, which fits a terminal."""
-    made = TerminalTable(title=table.title)
+    made = TerminalTable(title=Text(table.title))
     made.add_column("")
     for row in table.rows:
-        made.add_column(str(row[0]), justify="right")
+        made.add_column(Text(str(row[0])), justify="right")  # as text, since brackets would be markup
     for index, column in enumerate(table.columns[1:], 1):
         made.add_row(column, *(shown(row[index], table.digits) for row in table.rows))
     return made

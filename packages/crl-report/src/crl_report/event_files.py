@@ -37,7 +37,7 @@ class PastExperiment:
         The first begins at the first evaluation, which stands in for one before training, as in the original. One has
         ended if there is an evaluation at its end or, as the last may come a little before, within one distance of it.
         """
-        distance = float(np.diff(evaluated).max()) if len(evaluated) > 1 else 0.0
+        distance = _usual_distance(evaluated)
         start = 0
         for cycle in range(self.cycle_count):
             for index, task in enumerate(self.tasks):
@@ -46,6 +46,15 @@ class PastExperiment:
                     whole = evaluated[-1] >= end - distance
                     yield Visit(cycle, index, start or int(evaluated[0]), end if whole else None)
                     start = end
+
+    @property
+    def total_steps(self) -> int:
+        """The steps of a whole run."""
+        return self.cycle_count * sum(task.num_timesteps for task in self.tasks if task.trained)
+
+
+def _usual_distance(evaluated: Sequence[float]) -> float:
+    return float(np.median(np.diff(evaluated))) if len(evaluated) > 1 else 0.0
 
 
 def read_event_folders(folders: Mapping[str, Path], experiment: PastExperiment) -> tuple[list[RunRecord], list[str]]:
@@ -90,6 +99,11 @@ def _read(directory: Path, policy: str, seed: int, experiment: PastExperiment) -
     if not evaluations:
         raise ReportError(f"{directory}: its event files have no figure named {_TAG}<task>")
     steps = np.unique(np.concatenate([curve.steps for curve in evaluations.values()]))
+    if steps[-1] > experiment.total_steps + _usual_distance(steps.tolist()):
+        raise ReportError(
+            f"{directory}: its evaluations go on to step {int(steps[-1]):,}, beyond the {experiment.total_steps:,} "
+            f"steps of {experiment.name}; name its cycles and the steps of its tasks"
+        )
     visits = tuple(experiment.visits(steps.tolist()))
     trainings = experiment.cycle_count * sum(task.trained for task in experiment.tasks)
     finished = len(visits) == trainings and visits[-1].end is not None
@@ -100,6 +114,7 @@ def _read(directory: Path, policy: str, seed: int, experiment: PastExperiment) -
         seed=seed,
         experiment=experiment.name,
         cycle_count=experiment.cycle_count,
+        testing_freq=None,
         tasks=experiment.tasks,
         visits=visits,
         evaluations=evaluations,

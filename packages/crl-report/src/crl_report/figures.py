@@ -28,7 +28,9 @@ def write_figures(panels: Sequence[Panel], labels: Sequence[str], directory: Pat
     for position, panel in enumerate(panels, 1):
         _draw(figure.add_subplot(rows, columns, position), panel, labels)
     handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=min(4, max(1, len(labels))), frameon=False)
+    legend = figure.legend(handles, names, loc="outside upper center", ncols=min(4, max(1, len(labels))), frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a dollar in a name is a dollar
     paths = [directory / "curves.png", directory / "curves.pdf"]
     for path in paths:
         figure.savefig(path, dpi=200)
@@ -45,7 +47,7 @@ def _draw(axes: Axes, panel: Panel, labels: Sequence[str]) -> None:
             continue
         axes.plot(band.steps, band.mean, style, color=colour(index), linewidth=1.4, label=label)
         axes.fill_between(band.steps, band.low, band.high, color=colour(index), alpha=0.2, linewidth=0)
-    axes.set_title(f"{panel.title} (evaluation only)" if panel.dashed else panel.title, fontsize=10)
+    axes.set_title(f"{panel.title} (evaluation only)" if panel.dashed else panel.title, fontsize=10, parse_math=False)
     axes.set_xlabel("training steps", fontsize=9)
     axes.set_ylabel(panel.unit, fontsize=9)
     axes.tick_params(labelsize=8)

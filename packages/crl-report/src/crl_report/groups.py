@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,10 +35,11 @@ def refuse_mixed_experiments(runs: Sequence[RunRecord]) -> None:
     first = runs[0]
     for run in runs[1:]:
         for what, one, other in [
-            ("experiment", first.experiment, run.experiment),
             ("tasks", ", ".join(task.id for task in first.tasks), ", ".join(task.id for task in run.tasks)),
             ("number of cycles", first.cycle_count, run.cycle_count),
             ("budgets of steps", _budgets(first), _budgets(run)),
+            ("steps between evaluations", first.testing_freq, run.testing_freq),
+            ("definitions of tasks", _definitions(first), _definitions(run)),
         ]:
             if one != other:
                 raise ReportError(
@@ -50,7 +52,7 @@ def group_runs(runs: Sequence[RunRecord]) -> tuple[list[Group], list[str]]:
     """Return the groups, in the order of their first runs, and a note for each seed that a group has twice."""
     by_settings: dict[tuple[str, str], list[RunRecord]] = {}
     for run in runs:
-        by_settings.setdefault((run.policy, repr(sorted(run.settings.items()))), []).append(run)
+        by_settings.setdefault((run.policy, _canonical(dict(run.settings))), []).append(run)
     members = list(by_settings.values())
     groups: list[Group] = []
     notes: list[str] = []
@@ -66,13 +68,22 @@ def _budgets(run: RunRecord) -> str:
     return ", ".join(f"{task.num_timesteps:,}" for task in run.tasks if task.trained)
 
 
+def _definitions(run: RunRecord) -> str:
+    return ", ".join(task.definition for task in run.tasks)
+
+
 def _differing(settings: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return `name=value` for the settings that are not the same in all of `others`."""
     return [
         f"{name}={value}"
         for name, value in sorted(settings.items())
-        if any(other.get(name, _MISSING) != value for other in others)
+        if any(_canonical(other.get(name, _MISSING)) != _canonical(value) for other in others)
     ]
+
+
+def _canonical(value: object) -> str:
+    """Return settings as text, in which 1 and 1.0, though equal, differ."""
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _repeated_seeds(group: Group) -> list[str]:

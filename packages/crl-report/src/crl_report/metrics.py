@@ -52,10 +52,10 @@ class Estimate(NamedTuple):
 
 def trailing_mean(curve: Curve, window: int) -> Curve:
     """Return the mean of each evaluation and those before it, `window` of them at most."""
-    sums = np.concatenate([[0.0], np.cumsum(curve.values)])
-    ends = np.arange(1, len(curve.values) + 1)
-    starts = np.maximum(0, ends - window)
-    return Curve(curve.steps, (sums[ends] - sums[starts]) / (ends - starts))
+    values = curve.values
+    beginning = [values[: end + 1].mean() for end in range(min(window - 1, len(values)))]
+    rest = np.lib.stride_tricks.sliding_window_view(values, window).mean(axis=1) if len(values) >= window else []
+    return Curve(curve.steps, np.concatenate([beginning, rest]))
 
 
 def value_at(curve: Curve, step: float) -> float:
@@ -101,7 +101,8 @@ def zero_shot_transfer(curve: Curve, task: int, visits: Sequence[Visit], scale: 
 
 
 def _change(curve: Curve, visit: Visit, scale: float) -> float:
-    if visit.end is None:
+    inside = (curve.steps > visit.start) & (curve.steps <= visit.end) if visit.end is not None else np.zeros(1, bool)
+    if visit.end is None or not inside.any():  # an older value would tell nothing of this training
         return float("nan")
     return (value_at(curve, visit.end) - value_at(curve, visit.start)) / scale
 

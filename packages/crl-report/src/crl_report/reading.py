@@ -21,6 +21,11 @@ _RECORD, _METRICS, _STATUS = "run.json", "metrics.jsonl", "status.json"
 
 _NEEDED = re.compile(rb'"(eval_reward/|task_start"|task_end")')  # other rows are not taken apart: there are many
 
+_INCIDENTAL = {  # fields of a task that change nothing about what its returns mean
+    *("continual_eval_num_returns", "rolling_return_count"),
+    *("vectorization", "environment_threads", "step_timeout_seconds"),
+}
+
 Row = Mapping[str, Any]
 
 
@@ -34,13 +39,14 @@ def find_runs(places: Iterable[str]) -> list[Path]:
     Raises:
         ReportError: a place has none.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}  # by where they truly are, so that none counts twice
     for place in places:
-        runs = [run for path in _paths(place) for run in _runs_in(path)]
+        runs = [run for path in _paths(place) for run in _runs_in(path, set())]
         if not runs:
             raise ReportError(f"{place}: there is no run in it; a run's directory has a file {_RECORD}")
-        found.update(dict.fromkeys(runs))
-    return list(found)
+        for run in runs:
+            found.setdefault(run.resolve(), run)
+    return list(found.values())
 
 
 def _paths(place: str) -> list[Path]:
@@ -54,12 +60,17 @@ def _paths(place: str) -> list[Path]:
     return matches
 
 
-def _runs_in(path: Path) -> Iterator[Path]:
+def _runs_in(path: Path, seen: set[Path]) -> Iterator[Path]:
+    """Yield the runs in a folder; a link that leads back into it is not followed again."""
+    if path.resolve() in seen:
+        return
+    seen.add(path.resolve())
     if (path / _RECORD).is_file():
         yield path
     elif path.is_dir():
         for child in sorted(path.iterdir()):
-            yield from _runs_in(child)
+            if child.is_dir():
+                yield from _runs_in(child, seen)
 
 
 def read_runs(directories: Iterable[Path]) -> tuple[list[RunRecord], list[str]]:
@@ -91,7 +102,7 @@ def read_run(directory: Path) -> RunRecord:
     record = _json(directory / _RECORD)
     try:
         return _record(directory, record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise ReportError(
             f"{directory}: {_RECORD} or {_METRICS} is not as a run writes it: {type(error).__name__}: {error}"
         ) from error
@@ -106,6 +117,7 @@ def _record(directory: Path, record: Row) -> RunRecord:
             evaluated=bool(task.get("continual_eval", True)),
             num_timesteps=int(task["num_timesteps"]),
             game=task.get("game") if task.get("type") == "atari" else None,
+            definition=json.dumps({name: task[name] for name in sorted(task) if name not in _INCIDENTAL}),
         )
         for task in record["experiment"]["tasks"]
     )
@@ -119,17 +131,26 @@ def _record(directory: Path, record: Row) -> RunRecord:
     known = {index: curve for index, curve in evaluations.items() if len(curve.steps)}
     if not known:
         raise ReportError(f"{directory}: it has no evaluation yet")
-    finished = _is_finished(directory / _STATUS)
     visits = tuple(_visits(rows))
+    experiment = record["experiment"]
+    cycle_count = int(experiment["cycle_count"])
+    ended = sum(visit.end is not None for visit in visits)
+    finished = _is_finished(directory / _STATUS)
     if not finished:
         notes.append(f"{directory}: it has not come to its end; what it lacks is left out")
+    elif ended < cycle_count * sum(task.trained for task in tasks):
+        finished = False
+        notes.append(f"{directory}: it was finished, but {_METRICS} does not go that far; what it lacks is left out")
+    if visits and all(curve.steps[0] > visits[0].start for curve in known.values()):
+        notes.append(f"{directory}: it has no evaluation before training, so its first transfer is unknown")
     return RunRecord(
         source=str(directory),
         policy=str(record["policy"]["name"]),
         settings=dict(record["policy"]["settings"]),
         seed=int(record["run"]["seed"]),
         experiment=str(record["experiment"]["name"]),
-        cycle_count=int(record["experiment"]["cycle_count"]),
+        cycle_count=cycle_count,
+        testing_freq=experiment.get("continual_testing_freq"),
         tasks=tasks,
         visits=visits,
         evaluations=known,

@@ -40,6 +40,7 @@ class TaskRecord:
         evaluated: whether it is evaluated throughout.
         num_timesteps: its budget of steps at each visit.
         game: the Atari game that it is, as ALE names it; None for any other task.
+        definition: everything that makes it the task it is, as JSON; empty where that is not known.
     """
 
     id: str
@@ -47,6 +48,7 @@ class TaskRecord:
     evaluated: bool
     num_timesteps: int
     game: str | None = None
+    definition: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class RunRecord:
         seed: the run's seed.
         experiment: the experiment's name.
         cycle_count: walks through the tasks.
+        testing_freq: steps between two evaluations; None where that is not known, or only tasks' ends are evaluated.
         tasks: all tasks, in order.
         visits: those that were begun, in order.
         evaluations: the mean return of each evaluation, by the task's index.
@@ -90,8 +93,14 @@ class RunRecord:
     seed: int
     experiment: str
     cycle_count: int
+    testing_freq: int | None
     tasks: tuple[TaskRecord, ...]
     visits: tuple[Visit, ...]
     evaluations: Mapping[int, Curve]
     finished: bool
     notes: tuple[str, ...] = ()
+
+    @property
+    def end(self) -> int:
+        """The step at which its last training ended or, where it goes on, began."""
+        return max((visit.start if visit.end is None else visit.end for visit in self.visits), default=0)

@@ -23,6 +23,7 @@ _TIMES = 10  # forgetting and transfer are shown ten times as large, as they wer
 _CONFIDENCE = 0.95
 _CONFIDENCE_OF_CONTINUAL_WORLD = 0.9
 _ALL = "all"
+_LONGEST_NAME = 80  # letters, so that a file's name fits every file system
 _SMALL = 10  # returns below this are shown with one decimal more
 
 
@@ -52,7 +53,11 @@ def make_tables(analysis: Analysis) -> list[Table]:
         _returns(analysis, "final_returns", "Final return", lambda run: run.final),
         _returns(analysis, "average_returns", "Average return over the whole run", lambda run: run.area),
         *_human_normalized(analysis),
-        *(table for group in analysis.groups for table in _matrices(analysis, group)),
+        *(
+            table
+            for group, name in zip(analysis.groups, _file_names(analysis), strict=True)
+            for table in _matrices(analysis, group, name)
+        ),
     ]
 
 
@@ -90,6 +95,8 @@ def _over_tasks(
 
 
 def _interquartile_mean(analysis: Analysis, group: GroupAnalysis) -> Cell:
+    if not analysis.scaled:
+        return None
     scores = [[run.final.get(i, np.nan) / group.scales[i] for i in analysis.scaled] for run in group.runs]
     known = np.array([row for row in scores if np.isfinite(row).all()]).reshape(-1, len(analysis.scaled))
     if not known.size:
@@ -155,18 +162,18 @@ def _human_normalized(analysis: Analysis) -> Iterator[Table]:
     )
 
 
-def _matrices(analysis: Analysis, group: GroupAnalysis) -> Iterator[Table]:
+def _matrices(analysis: Analysis, group: GroupAnalysis, name: str) -> Iterator[Table]:
     """Yield a group's tables of forgetting, one for each cycle, and of transfer."""
     for cycle in range(analysis.cycle_count):
         yield _matrix(
             analysis,
-            f"forgetting_{_slug(group.label)}_cycle{cycle}",
+            f"forgetting_{name}_cycle{cycle}",
             f"{group.label}: isolated forgetting F x {_TIMES}, cycle {cycle}",
             _forgetting(analysis, group, [cycle]),
         )
     yield _matrix(
         analysis,
-        f"transfer_{_slug(group.label)}",
+        f"transfer_{name}",
         f"{group.label}: isolated zero-shot forward transfer Z x {_TIMES}",
         _transfer(analysis, group),
     )
@@ -220,5 +227,11 @@ def _task_name(analysis: Analysis, index: int) -> str:
     return task.id if task.trained else f"{task.id} (evaluation only)"
 
 
-def _slug(label: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-." else "_" for letter in label)
+def _file_names(analysis: Analysis) -> list[str]:
+    """Return a name for each group's files, none twice."""
+    names: list[str] = []
+    for group in analysis.groups:
+        letters = (letter if letter.isalnum() or letter in "-." else "_" for letter in group.label)
+        name = "".join(letters)[:_LONGEST_NAME]
+        names.append(name if name not in names else f"{name}_{len(names)}")
+    return names

@@ -26,7 +26,11 @@ _log = logging.getLogger(__name__)
 @click.option("--episodes", type=click.IntRange(min=1), help="Of each task.  [default: as many as in the run]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Gives the same episodes again.")
 @click.option("--video", type=click.Path(path_type=Path), help="Film one more episode: a .mp4 or .gif for each task.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write the JSON to this file instead of showing it.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="Write the JSON to this file instead of showing it.",
+)
 @click.option("--device", help="Where the network lives, instead of where the run had it.")
 def eval_(
     run: Path,
@@ -70,28 +74,34 @@ def eval_(
                 played = evaluation.evaluate_tasks(policy, chosen, seed=seed, on_progress=progress.evaluation_progress)
             finally:
                 progress.close()
+            found = {
+                "run": str(run),
+                "policy": plan.policy.spec.name,
+                "experiment": plan.config.experiment,
+                "checkpoint": path.name,
+                "seed": seed,
+                "tasks": evaluation.results(chosen, played),
+            }
+            _give_out(json.dumps(found, indent=1) + "\n", output)  # before films, which may fail
             for index, file in videos.items():
                 with evaluation.film_task(policy, index, chosen[index], seed=seed) as film:
                     write_video(file, film, frames_per_second=film.frames_per_second)
-                console.print(f"filmed: {file}", highlight=False, soft_wrap=True)
-    text = json.dumps(
-        {
-            "run": str(run),
-            "policy": plan.policy.spec.name,
-            "experiment": plan.config.experiment,
-            "checkpoint": path.name,
-            "seed": seed,
-            "tasks": evaluation.results(chosen, played),
-        },
-        indent=1,
-    )
+                console.print(f"filmed: {file}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _give_out(text: str, output: Path | None) -> None:
     if output is None:
-        sys.stdout.write(text + "\n")
-    else:
-        output.write_text(text + "\n", encoding="utf-8")
-        console.print(f"written: {output}", highlight=False, soft_wrap=True)
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        sys.stdout.write(text)  # it took long to compute
+        raise click.ClickException(f"--output: {output} cannot be written: {error.strerror}") from error
+    click.echo(f"written: {output}", err=True)
 
 
 def _of_task(video: Path, task: str, *, among: int) -> Path:
     """Return where a task's video goes: where there are several, its id stands in the name."""
-    return video if among == 1 else video.with_stem(f"{video.stem}_{task}")
+    letters = (letter if letter.isalnum() or letter in "-." else "_" for letter in task)
+    return video if among == 1 else video.with_name(f"{video.stem}_{''.join(letters)}{video.suffix}")
