@@ -17,6 +17,7 @@ __all__ = ["write_figures"]
 
 _WIDTH, _HEIGHT = 3.4, 2.4  # inches of a panel; two fit a page of a paper
 _COLUMNS = 3
+_LETTERS_PER_INCH, _LETTERS_OF_A_LINE = 11, 7  # of a legend; the lines in it and their distances count as letters
 
 
 def write_figures(panels: Sequence[Panel], labels: Sequence[str], directory: Path) -> list[Path]:
@@ -28,13 +29,21 @@ def write_figures(panels: Sequence[Panel], labels: Sequence[str], directory: Pat
     for position, panel in enumerate(panels, 1):
         _draw(figure.add_subplot(rows, columns, position), panel, labels)
     handles, names = figure.axes[0].get_legend_handles_labels()
-    legend = figure.legend(handles, names, loc="outside upper center", ncols=min(4, max(1, len(labels))), frameon=False)
+    legend = figure.legend(
+        handles, names, loc="outside upper center", ncols=_legend_columns(labels, _WIDTH * columns), frameon=False
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)  # a dollar in a name is a dollar
     paths = [directory / "curves.png", directory / "curves.pdf"]
     for path in paths:
         figure.savefig(path, dpi=200)
     return paths
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> int:
+    """Return how many labels stand beside each other in so many inches."""
+    letters = max(map(len, labels)) + _LETTERS_OF_A_LINE
+    return max(1, min(len(labels), int(width * _LETTERS_PER_INCH / letters)))
 
 
 def _draw(axes: Axes, panel: Panel, labels: Sequence[str]) -> None:
