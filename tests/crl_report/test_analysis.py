@@ -149,14 +149,37 @@ def test_continual_world_is_over_the_tasks_that_are_trained(make_run: Any) -> No
 
 
 def test_forward_transfer_is_measured_against_runs_that_trained_on_one_task(make_run: Any) -> None:
-    alone = [{"id": "b", "num_timesteps": 20}]
-    reference = read_run(make_run("r", {0: {0: 1, 20: 9}}, tasks=alone, visits=[(0, 0, 0, 20)], policy="impala"))
-    analysis = analysed(make_run("0", {0: A, 1: B}), references=[reference])
-    forward = table(analysis, "summary")["clear", "CW forward transfer [90 %]"]
-    # AUC of B / 9 from 20 to 40: (5.5 + 8.5) / 2 / 9 = 7 / 9; alone: 5 / 9
+    references = {
+        name: read_run(
+            make_run(
+                name,
+                {0: returns},
+                tasks=[{"id": name, "num_timesteps": 20}],
+                visits=[(0, 0, 0, 20)],
+                policy="impala",
+            )
+        )
+        for name, returns in {"a": {0: 0, 20: 10}, "b": {0: 1, 20: 9}}.items()
+    }
+    run = make_run("0", {0: A, 1: B})
+    forward = table(analysed(run, references=list(references.values())), "summary")[
+        "clear", "CW forward transfer [90 %]"
+    ]
+    # a: AUC of A / 10 from 0 to 20: 0.5, alone 0.5; b: of B / 9 from 20 to 40: (5.5 + 8.5) / 2 / 9 = 7 / 9, alone 5 / 9
     assert isinstance(forward, Interval)
-    assert forward.value == pytest.approx((7 / 9 - 5 / 9) / (1 - 5 / 9))
-    assert "no reference run trained on a" in analysis.notes
+    assert forward.value == pytest.approx((0 + (7 / 9 - 5 / 9) / (1 - 5 / 9)) / 2)
+
+    lacking = analysed(run, references=[references["b"]])
+    unknown = table(lacking, "summary")["clear", "CW forward transfer [90 %]"]
+    assert isinstance(unknown, Interval)
+    assert unknown.runs == 0
+    assert "no reference run trained on a" in lacking.notes
+
+
+def test_a_window_beyond_a_training_is_told(make_run: Any) -> None:
+    assert "reaches beyond a training, the shortest of which has 2" in " ".join(
+        analysed(make_run("0", {0: A, 1: B}), window=3).notes
+    )
 
 
 def test_references_of_several_tasks_or_policies_are_refused(make_run: Any) -> None:

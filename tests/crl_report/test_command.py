@@ -137,6 +137,14 @@ def test_an_output_that_is_a_file_is_refused(make_run: Any, tmp_path: Path, caps
     assert (tmp_path / "taken").read_text() == "mine"
 
 
+def test_a_run_s_own_directory_is_no_place_for_a_report(make_run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run = make_run("0", {0: A})
+    before = sorted(run.iterdir())
+    assert report(run, "--output", run) == 2
+    assert "is the directory of a run; name another" in capsys.readouterr().err
+    assert sorted(run.iterdir()) == before
+
+
 def test_a_report_needs_no_torch(make_run: Any, tmp_path: Path) -> None:
     code = (
         "import sys\nfrom crl_core.cli.main import main\n"

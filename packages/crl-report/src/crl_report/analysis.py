@@ -128,7 +128,13 @@ def analyse(
     """
     first = groups[0].runs[0]
     records = [run for group in groups for run in group.runs]
-    window = window or _usual_window(records)
+    fewest = _fewest_evaluations(records)
+    if window is not None and window > fewest:
+        notes = [
+            *notes,
+            f"the window of {window} evaluations reaches beyond a training, the shortest of which has {fewest}",
+        ]
+    window = window or max(1, min(LARGEST_WINDOW, math.ceil(fewest / _WINDOWS_IN_A_VISIT)))
     areas = _Areas(references, window, first.tasks)
     smoothed = [[_smooth(run, window) for run in group.runs] for group in groups]
     everything = [curves for runs in smoothed for curves in runs]
@@ -159,7 +165,8 @@ def analyse(
     )
 
 
-def _usual_window(records: Sequence[RunRecord]) -> int:
+def _fewest_evaluations(records: Sequence[RunRecord]) -> int:
+    """Return how many evaluations the training has that has fewest."""
     counts = [
         int(((curve.steps > visit.start) & (curve.steps <= visit.end)).sum())
         for run in records
@@ -167,7 +174,7 @@ def _usual_window(records: Sequence[RunRecord]) -> int:
         if visit.end is not None
         for curve in run.evaluations.values()
     ]
-    return max(1, min(LARGEST_WINDOW, math.ceil(min(counts, default=1) / _WINDOWS_IN_A_VISIT)))
+    return min(counts, default=1)
 
 
 def _smooth(run: RunRecord, window: int) -> dict[int, Curve]:

@@ -92,6 +92,8 @@ def report(
         raise ReportError(
             "--experiment, --tasks, --task-steps and --cycles go with --tensorboard; runs say it themselves"
         )
+    if (output / "run.json").exists():
+        raise ReportError(f"--output: {output} is the directory of a run; name another")
     records, notes = read_runs(find_runs(runs)) if runs else _past_runs(tensorboard, past)
     refuse_mixed_experiments(records)
     groups, repeated = group_runs(records)

@@ -63,3 +63,4 @@ def _draw(axes: Axes, panel: Panel, labels: Sequence[str]) -> None:
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.01)
+    axes.set_ylim(panel.limits())

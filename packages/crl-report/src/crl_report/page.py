@@ -70,7 +70,7 @@ def _figure(panels: Sequence[Panel], labels: Sequence[str]) -> go.Figure:
                     _traces(band, label, group, dashed=panel.dashed, in_legend=first), place["row"], place["col"]
                 )
         figure.update_xaxes(title_text="training steps", exponentformat="SI", **place)
-        figure.update_yaxes(title_text=panel.unit, **place)
+        figure.update_yaxes(title_text=panel.unit, range=panel.limits(), **place)
     figure.update_layout(
         template="simple_white",
         height=inside + _LEGEND_PIXELS + _BETWEEN_PIXELS // 2,

@@ -13,6 +13,7 @@ __all__ = ["SHADE", "Panel", "colour", "make_panels"]
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without its yellow and black.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F3C8D", "#666666")
 SHADE = "#E6E6E6"
+_ROOM = 0.3
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Panel:
     bands: Sequence[Band | None]
     shaded: Sequence[tuple[float, float]]
     dashed: bool
+
+    def limits(self) -> tuple[float, float]:
+        """Return the vertical axis: the mean curves and some room, as the interval of two runs may go far beyond."""
+        means = [value for band in self.bands if band is not None for value in (band.mean.min(), band.mean.max())]
+        low, high = min(means, default=0.0), max(means, default=1.0)
+        room = _ROOM * (high - low) or 1.0
+        return float(low - room), float(high + room)
 
 
 def colour(index: int) -> str:

@@ -108,7 +108,7 @@ def _continual_world(
     analysis: Analysis, group: GroupAnalysis, figures: Callable[[RunAnalysis], Mapping[int, float]]
 ) -> Cell:
     """Return the mean over runs of the mean over the tasks that are trained, with its bootstrap interval."""
-    tasks = [i for i in analysis.trained if i in analysis.scaled and any(i in figures(run) for run in group.runs)]
+    tasks = [i for i in analysis.trained if i in analysis.scaled]
     means = [_mean([figures(run).get(i, np.nan) for i in tasks]) for run in group.runs]
     return metrics.bootstrap_interval(means, confidence=_CONFIDENCE_OF_CONTINUAL_WORLD)
 
