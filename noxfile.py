@@ -13,7 +13,7 @@ nox.options.sessions = ["check", "wheels", "scaffold", "docs"]
 
 ROOT = Path(__file__).parent
 PACKAGES = sorted(path.name for path in (ROOT / "packages").iterdir() if (path / "pyproject.toml").exists())
-TEST_TOOLS = ("hypothesis", "opencv-python-headless", "pytest", "pytest-timeout", "pytest-xdist")
+TEST_TOOLS = ("av", "hypothesis", "opencv-python-headless", "pillow", "pytest", "pytest-timeout", "pytest-xdist")
 CHECK_TOOLS = (*TEST_TOOLS, "mypy", "nox", "ruff", "types-psutil")
 
 # A run that walks through all six games in about a minute; it shows that everything fits together, not that it learns.
