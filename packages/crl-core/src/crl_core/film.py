@@ -124,8 +124,8 @@ def check_packages() -> None:
         VideoError: a package is not.
     """
     try:
-        import av  # noqa: F401
-        import PIL.Image  # noqa: F401
+        import av  # noqa: F401  # only whether it can be imported counts
+        import PIL.Image  # noqa: F401  # only whether it can be imported counts
     except ImportError as error:
         raise VideoError(
             f"videos need a package that is not installed: pip install 'crl-core[video]' ({error})"

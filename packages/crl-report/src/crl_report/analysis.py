@@ -5,7 +5,6 @@ Letters: i the task that is evaluated, j the task that is trained, c the cycle; 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crl_report import metrics
-from crl_report.groups import Group
+from crl_report.groups import Group, group_runs
 from crl_report.reading import ReportError
 from crl_report.records import Curve, RunRecord, TaskRecord
 
@@ -225,7 +224,8 @@ class _Areas:
         policies = sorted({run.policy for run in references})
         if len(policies) > 1:
             raise ReportError(f"the reference runs are of several policies: {', '.join(policies)}; name those of one")
-        if len({json.dumps(dict(run.settings), sort_keys=True) for run in references}) > 1:
+        groups, _ = group_runs(references)
+        if len(groups) > 1:
             raise ReportError("the reference runs have different settings; name those of one")
         self._notes: list[str] = []
         self._by_task: dict[str, list[tuple[RunRecord, int, Curve]]] = {}

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from crl_report.analysis import Analysis, analyse
 from crl_report.groups import group_runs, refuse_mixed_experiments
-from crl_report.methods import describe_methods
 from crl_report.reading import ReportError, find_runs, read_runs
 from crl_report.records import RunRecord
 from crl_report.steps import Steps
@@ -125,7 +124,8 @@ def _write(analysis: Analysis, tables: Sequence[Table], output: Path) -> None:
     Raises:
         ReportError: one cannot be written.
     """
-    from crl_report.figures import write_figures  # these import matplotlib and plotly, which take seconds
+    from crl_report.figures import write_figures  # these import matplotlib, plotly and scipy, which take seconds
+    from crl_report.methods import describe_methods
     from crl_report.page import make_page
     from crl_report.style import make_panels
 

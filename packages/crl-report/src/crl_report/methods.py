@@ -5,10 +5,9 @@ from __future__ import annotations
 import jinja2
 
 from crl_report.analysis import LARGEST_WINDOW, Analysis
+from crl_report.bands import CONFIDENCE
 
 __all__ = ["describe_methods"]
-
-_CONFIDENCE_OF_CURVES = 95
 
 
 def describe_methods(analysis: Analysis) -> str:
@@ -25,6 +24,6 @@ def describe_methods(analysis: Analysis) -> str:
         unfinished=sum(not run.record.finished for group in analysis.groups for run in group.runs),
         games=any(task.game for task in analysis.tasks),
         largest_window=LARGEST_WINDOW,
-        confidence=_CONFIDENCE_OF_CURVES,
+        confidence=round(100 * CONFIDENCE),
     )
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from crl_core.experiment_source import build_experiment
 from crl_report.event_files import PastExperiment, read_event_folders
-from crl_report.reading import ReportError
+from crl_report.reading import ReportError, task_record
 from crl_report.records import RunRecord, TaskRecord
 
 __all__ = ["read_past_runs"]
@@ -47,20 +48,13 @@ def read_past_runs(
         raise ReportError("--tasks needs --task-steps: the steps of each training")
     if "" in names or len(set(names)) < len(names):
         raise ReportError(f"--tasks: {tasks}: a name is empty, or there twice")
-    records = [TaskRecord(name, trained=True, evaluated=True, num_timesteps=task_steps) for name in names]
+    records = [TaskRecord(name, trained=True, num_timesteps=task_steps) for name in names]
     return read_event_folders(folders, PastExperiment("original runs", records, cycles or 1))
 
 
 def _installed(name: str, task_steps: int | None, cycles: int | None) -> PastExperiment:
     built = build_experiment(name)
-    records = [
-        TaskRecord(
-            id=task.id,
-            trained=not task.eval_mode,
-            evaluated=task.continual_eval,
-            num_timesteps=task_steps or task.num_timesteps,
-            game=getattr(task, "game", None) if task.model_dump().get("type") == "atari" else None,
-        )
-        for task in built.tasks
-    ]
+    records = [task_record(task.model_dump(mode="json")) for task in built.tasks]
+    if task_steps is not None:
+        records = [replace(record, num_timesteps=task_steps) for record in records]
     return PastExperiment(name, records, cycles or built.cycle_count)

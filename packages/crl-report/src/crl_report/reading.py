@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from crl_core.errors import CrlError
+from crl_core.errors import CrlError, RunDirectoryError
+from crl_core.sessions import read_record, read_status
 from crl_report.records import Curve, RunRecord, TaskRecord, Visit
 
-__all__ = ["ReportError", "check_returns", "find_runs", "read_run", "read_runs"]
+__all__ = ["ReportError", "check_returns", "find_runs", "read_run", "read_runs", "task_record"]
 
-_RECORD, _METRICS, _STATUS = "run.json", "metrics.jsonl", "status.json"
+_RECORD, _METRICS = "run.json", "metrics.jsonl"
 
 _NEEDED = re.compile(rb'"(eval_reward/|task_start"|task_end")')  # other rows are not taken apart: there are many
 
@@ -99,9 +100,10 @@ def read_run(directory: Path) -> RunRecord:
     Raises:
         ReportError: it has no evaluation yet, or one that is no number, or its files are damaged.
     """
-    record = _json(directory / _RECORD)
     try:
-        return _record(directory, record)
+        return _record(directory, read_record(directory))
+    except RunDirectoryError as error:
+        raise ReportError(str(error)) from error
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise ReportError(
             f"{directory}: {_RECORD} or {_METRICS} is not as a run writes it: {type(error).__name__}: {error}"
@@ -110,17 +112,7 @@ def read_run(directory: Path) -> RunRecord:
 
 def _record(directory: Path, record: Row) -> RunRecord:
     rows, notes = _rows(directory / _METRICS)
-    tasks = tuple(
-        TaskRecord(
-            id=str(task["id"]),
-            trained=not task.get("eval_mode", False),
-            evaluated=bool(task.get("continual_eval", True)),
-            num_timesteps=int(task["num_timesteps"]),
-            game=task.get("game") if task.get("type") == "atari" else None,
-            definition=json.dumps({name: task[name] for name in sorted(task) if name not in _INCIDENTAL}),
-        )
-        for task in record["experiment"]["tasks"]
-    )
+    tasks = tuple(task_record(task) for task in record["experiment"]["tasks"])
     returns: dict[str, list[tuple[int, float]]] = {f"eval_reward/{index}": [] for index in range(len(tasks))}
     for row in rows:
         if row["name"] in returns:
@@ -135,7 +127,7 @@ def _record(directory: Path, record: Row) -> RunRecord:
     experiment = record["experiment"]
     cycle_count = int(experiment["cycle_count"])
     ended = sum(visit.end is not None for visit in visits)
-    finished = _is_finished(directory / _STATUS)
+    finished = (read_status(directory) or {}).get("state") == "finished"
     if not finished:
         notes.append(f"{directory}: it has not come to its end; what it lacks is left out")
     elif ended < cycle_count * sum(task.trained for task in tasks):
@@ -159,8 +151,15 @@ def _record(directory: Path, record: Row) -> RunRecord:
     )
 
 
-def _is_finished(status: Path) -> bool:
-    return status.is_file() and _json(status).get("state") == "finished"
+def task_record(task: Row) -> TaskRecord:
+    """Return a task from its fields, as run.json has them."""
+    return TaskRecord(
+        id=str(task["id"]),
+        trained=not task.get("eval_mode", False),
+        num_timesteps=int(task["num_timesteps"]),
+        game=task.get("game") if task.get("type") == "atari" else None,
+        definition=json.dumps({name: task[name] for name in sorted(task) if name not in _INCIDENTAL}),
+    )
 
 
 def _visits(rows: Sequence[Row]) -> Iterator[Visit]:
@@ -209,13 +208,3 @@ def _rows(path: Path) -> tuple[list[Row], list[str]]:
             raise ReportError(f"{path}: line {number:,} is damaged") from error
     cut = [f"{path}: its last row is incomplete and was left out"] if lines[-1] else []
     return rows, cut
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReportError(f"{path}: it cannot be read: {error}") from error
-    if not isinstance(loaded, dict):
-        raise ReportError(f"{path}: it is no JSON object")
-    return loaded

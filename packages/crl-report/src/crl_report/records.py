@@ -37,7 +37,6 @@ class TaskRecord:
     Attributes:
         id: its name.
         trained: whether it is trained on; else it is only evaluated.
-        evaluated: whether it is evaluated throughout.
         num_timesteps: its budget of steps at each visit.
         game: the Atari game that it is, as ALE names it; None for any other task.
         definition: everything that makes it the task it is, as JSON; empty where that is not known.
@@ -45,7 +44,6 @@ class TaskRecord:
 
     id: str
     trained: bool
-    evaluated: bool
     num_timesteps: int
     game: str | None = None
     definition: str = ""

@@ -68,15 +68,15 @@ def _summary(analysis: Analysis) -> Table:
         "final return / s": lambda group: _over_tasks(analysis, group, lambda run: run.final),
         "interquartile mean [95 %]": lambda group: _interquartile_mean(analysis, group),
         "average return / s": lambda group: _over_tasks(analysis, group, lambda run: run.area),
-        f"forgetting F x {_TIMES}, cycle 0": lambda group: _corner(_forgetting(analysis, group, [0])),
-        f"transfer Z x {_TIMES}": lambda group: _corner(_transfer(analysis, group)),
+        f"forgetting F x {_TIMES}, cycle 0": lambda group: _margin(_forgetting(analysis, group, [0])),
+        f"transfer Z x {_TIMES}": lambda group: _margin(_transfer(analysis, group)),
         "CW performance [90 %]": lambda group: _continual_world(
             analysis, group, lambda run: {i: value / group.scales[i] for i, value in run.final.items()}
         ),
         "CW forgetting [90 %]": lambda group: _continual_world(analysis, group, lambda run: run.forgotten),
     }
     if analysis.cycle_count > 1:
-        columns[f"forgetting F x {_TIMES}, all cycles"] = lambda group: _corner(
+        columns[f"forgetting F x {_TIMES}, all cycles"] = lambda group: _margin(
             _forgetting(analysis, group, range(analysis.cycle_count))
         )
     if analysis.reference_policy is not None:
@@ -204,13 +204,9 @@ def _matrix(analysis: Analysis, name: str, title: str, runs: Sequence[Values]) -
         [_task_name(analysis, i), *(_margin(runs, row=i, column=j) for j in analysis.trained), _margin(runs, row=i)]
         for i in analysis.scaled
     ]
-    rows.append([_ALL, *(_margin(runs, column=j) for j in analysis.trained), _corner(runs)])
+    rows.append([_ALL, *(_margin(runs, column=j) for j in analysis.trained), _margin(runs)])
     heads = [f"after {analysis.tasks[j].id}" for j in analysis.trained]
     return Table(name, title, ["task", *heads, _ALL], rows, 1)
-
-
-def _corner(runs: Sequence[Values]) -> Cell:
-    return _margin(runs)
 
 
 def _margin(runs: Sequence[Values], *, row: int | None = None, column: int | None = None) -> Cell:

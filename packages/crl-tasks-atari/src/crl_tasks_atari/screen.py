@@ -36,7 +36,7 @@ class WithScreen(VectorWrapper[Any, Any, Any, Any, Any]):
         self._fps = frames_per_second
 
     @property  # type: ignore[misc]  # nobody sets it
-    def metadata(self) -> dict[str, Any]:  # type: ignore[override]
+    def metadata(self) -> dict[str, Any]:  # type: ignore[override]  # nobody sets it
         """The wrapped environments', with the speed of the game."""
         return {**self.env.metadata, "render_fps": self._fps}
 
