@@ -76,9 +76,9 @@ class GuessingPolicy(Policy[PolicyConfig]):
         self.calls.append("shutdown")
 
 
-def guessing_policy(task: Task) -> GuessingPolicy:
+def guessing_policy(task: Task, policy: type[GuessingPolicy] = GuessingPolicy) -> GuessingPolicy:
     """Return a policy outside any run."""
-    return GuessingPolicy(
+    return policy(
         PolicyConfig(),
         task.observation_space,
         {task.action_space_id: task.action_space},

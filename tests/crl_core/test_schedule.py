@@ -45,17 +45,24 @@ def walk(schedule: Schedule, steps: int) -> dict[str, list[int]]:
     return seen
 
 
-def test_a_film_is_due_every_so_many_steps_of_the_run() -> None:
-    schedule = Schedule(experiment(50, 50), initial_evaluation=False, timesteps_per_save=1000, render_freq=30)
-    filmed = []
+def test_a_film_and_a_measurement_are_due_every_so_many_steps_of_the_run() -> None:
+    schedule = Schedule(
+        experiment(50, 50), initial_evaluation=False, timesteps_per_save=1000, render_freq=30, plasticity_freq=40
+    )
+    filmed, measured = [], []
     for _ in schedule.remaining():
         while not schedule.task_done():
             schedule.advance(7)
             if schedule.film_due():
                 filmed.append(schedule.total_steps)
                 schedule.filmed()
+            if schedule.measurement_due():
+                measured.append(schedule.total_steps)
+                schedule.measured()
             assert not schedule.film_due()
+            assert not schedule.measurement_due()
     assert filmed == [35, 63, 91]
+    assert measured == [42, 84]
 
 
 def test_no_film_is_due_unless_asked_for() -> None:

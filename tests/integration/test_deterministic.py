@@ -28,6 +28,7 @@ def metrics(directory: Path, **settings: Any) -> Path:
         "preset": "tutorial",
         "num_timesteps": 400,
         "continual_eval_num_returns": 2,
+        "plasticity_freq": 150,
         "device": "cpu",
         "output_dir": str(directory),
     }
@@ -59,6 +60,8 @@ def resume_from_the_checkpoint_before(directory: Path) -> None:
 def test_two_runs_are_identical_and_so_are_two_resumes(tmp_path: Path, policy: str, settings: dict[str, Any]) -> None:
     first, second = (metrics(tmp_path / name, policy=policy, seed=3, **settings) for name in "ab")
     assert first.read_bytes() == second.read_bytes()
+    measured = {row["name"] for row in rows(first)}
+    assert {"plasticity/dormant_fraction", "plasticity/effective_rank/layer2", "plasticity/gradient_norm"} < measured
     for file in (first, second):
         resume_from_the_checkpoint_before(file.parent)
         assert status(file.parent)["state"] == "finished"

@@ -136,6 +136,12 @@ class RunConfig(Settings):
     render_freq: int | None = Field(
         None, ge=1, description="Steps between two films of an episode of the task that is trained, into videos/."
     )
+    plasticity_freq: int | None = Field(
+        None,
+        ge=1,
+        description="Steps between two measurements of the network's dormant units, effective rank, weights and "
+        "gradients.",
+    )
     timesteps_per_save: int = Field(30_000, ge=1, description="Steps between two checkpoints.")
     comment: str = Field("", description="Free text that is stored with the run.")
 

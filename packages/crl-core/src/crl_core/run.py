@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import math
 import time
@@ -11,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crl_core.checkpoint import Checkpoint, first_non_finite, save_checkpoint
-from crl_core.errors import CrlError, EnvironmentFailure, RunDirectoryError, TrainingError
+from crl_core.errors import CrlError, EnvironmentFailure, TrainingError
 from crl_core.evaluation import EvaluationProgress, evaluate
-from crl_core.film import Film, Picture, write_video
+from crl_core.inspection import Inspection
 from crl_core.observers.base import Moment, Observer, mean_return
 from crl_core.plan import RunPlan
 from crl_core.plugins import origin
 from crl_core.policy import Policy
-from crl_core.run_directory import Status, writing
+from crl_core.run_directory import Status
 from crl_core.runners.base import CollectedData, EnvironmentRunner
 from crl_core.runners.hangs import raise_if_hanging
 from crl_core.schedule import Schedule, Visit
@@ -30,8 +29,6 @@ from crl_core.training_log import TrainingLog
 __all__ = ["Run"]
 
 _log = logging.getLogger(__name__)
-
-_MOST_PICTURES = 1000  # of a film during training, about a minute of Atari
 
 
 class Run:
@@ -59,7 +56,9 @@ class Run:
             initial_evaluation=not plan.config.no_initial_eval,
             timesteps_per_save=plan.config.timesteps_per_save,
             render_freq=plan.config.render_freq,
+            plasticity_freq=plan.config.plasticity_freq,
         )
+        self._inspection = Inspection(plan, policy, observer, on_wait=self._on_wait)
         self._training_log = TrainingLog(plan.experiment.total_steps)
         self._timing_log = TimingLog()
 
@@ -107,6 +106,9 @@ class Run:
                         metrics = self._policy.train(data.rollouts, progress=schedule.progress())
                     schedule.advance(data.steps)
                     self._report(data, metrics, time.perf_counter() - started)
+                    if schedule.measurement_due():
+                        schedule.measured()
+                        self._inspection.measure_plasticity(data.rollouts, self._moment())
                     self._save_and_evaluate()
             self._end_task(visit, runner)
 
@@ -180,7 +182,8 @@ class Run:
         if self._schedule.evaluation_due():
             self._evaluate()
         if self._schedule.film_due():
-            self._film()
+            self._schedule.filmed()
+            self._inspection.film(self._moment())
         if self._schedule.save_due():
             self._save()
         self._timing_log.pause()
@@ -203,30 +206,6 @@ class Run:
         self._observer.metrics(self._moment(), figures)
         self._observer.timings(self._moment(), {"evaluation_seconds": time.perf_counter() - started})
         self._observer.evaluated(self._moment(), returns)
-
-    def _film(self) -> None:
-        """Film an episode of the task that is trained; one that cannot be is told, and the run goes on."""
-        progress, seed = self._schedule.progress(), self._plan.config.seed
-        self._schedule.filmed()
-        sequence = seed_sequence(seed, Purpose.FILM, task=progress.task, segment=progress.total_steps)
-        video = self._plan.directory / "videos" / f"{progress.total_steps}_task{progress.task}.gif"
-        with writing(self._plan.directory):
-            video.parent.mkdir(exist_ok=True)
-        try:
-            with Film(self._policy, self._plan.experiment.tasks[progress.task], seed=sequence) as film:
-                pictures = itertools.islice(self._waiting_for(film), _MOST_PICTURES)
-                write_video(video, pictures, frames_per_second=film.frames_per_second)
-        except (Interrupted, RunDirectoryError):
-            raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is no reason to end days of training
-            _log.warning("%s: %s; the run goes on without this video", type(error).__name__, error)
-        else:
-            self._observer.filmed(self._moment(), video)
-
-    def _waiting_for(self, film: Film) -> Iterator[Picture]:
-        for picture in film:
-            self._on_wait()
-            yield picture
 
     def _on_wait(self) -> None:
         self._stop.check()

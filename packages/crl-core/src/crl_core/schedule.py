@@ -42,6 +42,7 @@ class _Position:
     evaluated_at: int = -1
     saved_at: int = -1
     filmed_at: int = 0
+    measured_at: int = 0
     task_started: bool = False
 
 
@@ -59,6 +60,7 @@ class Schedule:
         initial_evaluation: bool,
         timesteps_per_save: int,
         render_freq: int | None = None,
+        plasticity_freq: int | None = None,
     ) -> None:
         """Start at the beginning.
 
@@ -67,9 +69,11 @@ class Schedule:
             initial_evaluation: whether an evaluation is due before the first step.
             timesteps_per_save: steps between two checkpoints.
             render_freq: steps between two films; None makes none.
+            plasticity_freq: steps between two measurements of plasticity; None makes none.
         """
         self._experiment = experiment
         self._render_freq = render_freq
+        self._plasticity_freq = plasticity_freq
         self._timesteps_per_save = timesteps_per_save
         self._position = _Position(evaluated_at=-1 if initial_evaluation else 0)
         trained = [(index, task) for index, task in enumerate(experiment.tasks) if not task.eval_mode]
@@ -115,8 +119,7 @@ class Schedule:
             return False
         if position.evaluated_at < 0 or self.task_done():
             return True
-        every = self._experiment.continual_testing_freq
-        return every is not None and position.total_steps // every > position.evaluated_at // every
+        return self._has_crossed(self._experiment.continual_testing_freq, since=position.evaluated_at)
 
     def evaluated(self) -> None:
         """Count an evaluation that is over."""
@@ -125,12 +128,19 @@ class Schedule:
 
     def film_due(self) -> bool:
         """Whether a film is due: every `render_freq` steps."""
-        position, every = self._position, self._render_freq
-        return every is not None and position.total_steps // every > position.filmed_at // every
+        return self._has_crossed(self._render_freq, since=self._position.filmed_at)
 
     def filmed(self) -> None:
         """Count a film."""
         self._position.filmed_at = self._position.total_steps
+
+    def measurement_due(self) -> bool:
+        """Whether plasticity is to be measured: every `plasticity_freq` steps."""
+        return self._has_crossed(self._plasticity_freq, since=self._position.measured_at)
+
+    def measured(self) -> None:
+        """Count a measurement of plasticity."""
+        self._position.measured_at = self._position.total_steps
 
     def save_due(self) -> bool:
         """Whether a checkpoint is due: at the beginning, every `timesteps_per_save` steps, and after an evaluation."""
@@ -169,6 +179,10 @@ class Schedule:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the counters of a checkpoint."""
         self._position = _Position(**state)
+
+    def _has_crossed(self, every: int | None, *, since: int) -> bool:
+        """Whether the run has crossed a multiple of `every` steps since then."""
+        return every is not None and self._position.total_steps // every > since // every
 
     @property
     def _current(self) -> tuple[int, int, Task]:
