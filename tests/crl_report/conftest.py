@@ -29,6 +29,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         state: str = "finished",
         experiment: str = "two_tasks",
         testing_freq: int = 10,
+        plasticity: Mapping[str, Mapping[int, float]] | None = None,
     ) -> Path:
         directory = tmp_path / name
         directory.mkdir(parents=True)
@@ -54,6 +55,11 @@ def make_run(tmp_path: Path) -> MakeRun:
             rows += [
                 {"step": step, "cycle": 0, "task": 0, "name": f"eval_reward/{index}", "value": value}
                 for step, value in returns.items()
+            ]
+        for figure, values in (plasticity or {}).items():
+            rows += [
+                {"step": step, "cycle": 0, "task": 0, "name": f"plasticity/{figure}", "value": value}
+                for step, value in values.items()
             ]
         rows.sort(key=lambda row: (row["step"], row["name"] == "task_start"))
         (directory / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

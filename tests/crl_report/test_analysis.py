@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crl_report.analysis import Analysis, analyse
-from crl_report.groups import group_runs, refuse_mixed_experiments
+from crl_report.groups import group_runs, refuse_mixed_experiments, rename_groups
 from crl_report.metrics import Estimate, Interval
 from crl_report.reading import ReportError, read_run, read_runs
 from crl_report.tables import Cell, Table, make_tables
@@ -175,6 +175,19 @@ def test_forward_transfer_is_measured_against_runs_that_trained_on_one_task(make
     assert unknown.runs == 0
     assert "no reference run trained on a" in lacking.notes
 
+    other = read_run(
+        make_run("c", {0: {0: 0, 20: 10}}, tasks=[{"id": "c", "num_timesteps": 20}], visits=[(0, 0, 0, 20)])
+    )
+    told = f"{other.source}: it trained on c, which is no task of the other runs; it counts for nothing"
+    assert told in analysed(run, references=[other]).notes
+    mirrored = make_run(
+        *("m", {0: {0: 0, 20: 10}}),
+        tasks=[{"id": "a", "num_timesteps": 20, "mirrored": True}],
+        visits=[(0, 0, 0, 20)],
+    )
+    notes = analysed(run, references=[read_run(mirrored)]).notes
+    assert f"{mirrored}: its task a has mirrored True, that of the other runs None" in notes
+
 
 def test_a_window_beyond_a_training_is_told(make_run: Any) -> None:
     assert "reaches beyond a training, the shortest of which has 2" in " ".join(
@@ -218,6 +231,18 @@ def test_runs_differ_in_settings_are_groups_named_by_them(make_run: Any) -> None
     assert notes == []
 
 
+def test_groups_take_other_labels(make_run: Any) -> None:
+    runs = [make_run(str(rate), {0: A}, settings={"learning_rate": rate}) for rate in (0.1, 0.2)]
+    groups, _ = group_runs([read_run(run) for run in runs])
+    named = rename_groups(groups, ["clear learning_rate=0.2=twice as fast"])
+    assert [group.label for group in named] == ["clear learning_rate=0.1", "twice as fast"]
+    for wrong in ("slow=fast", "clear learning_rate=0.1", "clear learning_rate=0.1="):
+        with pytest.raises(ReportError, match=r"'clear learning_rate=0\.1', 'clear learning_rate=0\.2'"):
+            rename_groups(groups, [wrong])
+    with pytest.raises(ReportError, match="two groups would have the same label"):
+        rename_groups(groups, ["clear learning_rate=0.2=clear learning_rate=0.1"])
+
+
 def test_a_seed_that_ran_twice_is_told(make_run: Any) -> None:
     _, notes = group_runs([read_run(make_run("0", {0: A})), read_run(make_run("1", {0: A}))])
     assert notes == ["clear: seed 0 has 2 runs, which count as independent ones"]
@@ -228,7 +253,7 @@ def test_a_seed_that_ran_twice_is_told(make_run: Any) -> None:
     [
         (
             {"tasks": [{"id": "a", "num_timesteps": 20}, {"id": "b", "num_timesteps": 20, "game": "pong"}]},
-            "definitions of",
+            "the game of task b of",
         ),
         ({"testing_freq": 5}, "the steps between evaluations of"),
         ({"cycle_count": 2}, "the number of cycles of"),

@@ -51,6 +51,27 @@ def test_everything_is_written(make_run: Any, tmp_path: Path, capsys: pytest.Cap
     assert f"written: {output / 'report.html'}" in shown
 
 
+def test_plasticity_is_shown_where_it_was_measured(make_run: Any, tmp_path: Path) -> None:
+    measured = {"dormant_fraction": {10: 0.1, 30: 0.5}, "effective_rank/layer4": {10: 30.0, 30: 20.0}}
+    run = make_run("study/0", {0: A, 1: B}, plasticity=measured)
+    make_run("study/1", {0: A, 1: B}, policy="ppo")
+    output = tmp_path / "report"
+    assert report(tmp_path / "study", "--output", output) == 0
+    page = (output / "report.html").read_text()
+    assert "<h2>Plasticity</h2>" in page
+    assert "effective rank, layer 4" in page
+    assert "Sokar" in (output / "methods.txt").read_text()
+    assert {path.name for path in output.glob("*.p*")} == {
+        *("curves.pdf", "curves.png", "plasticity.pdf", "plasticity.png")
+    }
+    rows = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(row for row in rows if "plasticity" not in row))
+    assert report(tmp_path / "study", "--output", output) == 0
+    assert "<h2>Plasticity</h2>" not in (output / "report.html").read_text()
+    assert "Sokar" not in (output / "methods.txt").read_text()
+    assert {path.name for path in output.glob("*.p*")} == {"curves.pdf", "curves.png"}
+
+
 def test_a_second_report_replaces_the_first_and_nothing_else(make_run: Any, tmp_path: Path) -> None:
     run, output = make_run("0", {0: A, 1: B}), tmp_path / "report"
     report(run, "--output", output)

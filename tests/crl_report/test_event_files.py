@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -191,8 +192,14 @@ def test_a_gap_in_the_evaluations_does_not_make_an_early_end_whole(
     assert "has not come to its end" in capsys.readouterr().err
 
 
-def test_a_folder_without_event_files_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_of_something_else_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options: list[Any] = ["--tasks", "a", "--task-steps", "5"]
+    (tmp_path / "ours").mkdir()
+    write_events(tmp_path / "ours", {0: [(0, 1.0)]})
+    (tmp_path / "ours/run.json").write_text("{}")
+    assert report("--tensorboard", tmp_path / "ours", *options) == 2
+    assert f"{tmp_path / 'ours'}: it is a run of crl" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "ours")
     assert report("--tensorboard", tmp_path, *options) == 2
     assert "there is no event file in it" in capsys.readouterr().err
     assert report("--tensorboard", tmp_path / "missing", *options) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,8 @@ def test_markdown() -> None:
     assert as_markdown(TABLE).splitlines() == [
         "### F_x & more",
         "",
+        "Mean ± standard error over runs, [bootstrap interval].",
+        "",
         "| task | clear | a\\|b |",
         "| --- | --: | --: |",
         "| one_task | -1.25 ± 0.50 | -- |",
@@ -51,10 +54,27 @@ def test_markdown() -> None:
 
 def test_latex_escapes_names_and_sets_minus_signs() -> None:
     lines = as_latex(TABLE).splitlines()
-    assert r"\caption{F\_x \& more}" in lines
+    assert r"\caption{F\_x \& more. Mean $\pm$ standard error over runs, [bootstrap interval].}" in lines
     assert r"\begin{tabular}{lrr}" in lines
     assert r"one\_task & $-$1.25 $\pm$ 0.50 & -- \\" in lines
     assert r"two & 4.00 & 0.50 [0.25, 0.75] \\" in lines
+
+
+def test_latex_turns_what_is_wider_than_long() -> None:
+    rows = as_latex(
+        Table("t", "Wide", ["policy", "runs", "final"], [["ppo", 3, Estimate(1.0, NAN, 1)]], 1)
+    ).splitlines()
+    assert rows[2:11] == [
+        r"\caption{Wide.}",
+        r"\begin{tabular}{lr}",
+        r"\toprule",
+        r"policy & ppo \\",
+        r"\midrule",
+        r"runs & 3 \\",
+        r"final & 1.0 \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
 
 
 def test_csv_has_a_line_for_each_cell_with_all_digits() -> None:
@@ -64,6 +84,13 @@ def test_csv_has_a_line_for_each_cell_with_all_digits() -> None:
         "one_task,a|b,,,,,",
         "two,clear,4.0,,,,1",
         "two,a|b,0.5,,0.25,0.75,2",
+    ]
+
+
+def test_csv_says_of_figures_ten_times_as_large_that_they_are() -> None:
+    assert as_csv(replace(TABLE, times=10)).splitlines()[:2] == [
+        "row,column,value_x10,standard_error_x10,low,high,runs",
+        "one_task,clear,-1.25,0.5,,,3",
     ]
 
 

@@ -10,7 +10,7 @@ from crl_core.data_files import DATA_SUFFIXES, read_data
 from crl_core.errors import ExperimentError, UnknownNameError
 from crl_core.plugins import registry
 
-__all__ = ["check_experiment", "experiment_file", "experiment_label", "gymnasium_environments"]
+__all__ = ["check_experiment", "experiment_file", "experiment_label", "file_name", "gymnasium_environments"]
 
 _GYMNASIUM = "gym:"
 _GYMNASIUM_ID = re.compile(r"([\w.]+:)?([\w-]+/)?[\w.-]+-v\d+")
@@ -45,7 +45,12 @@ def experiment_label(name: str) -> str:
     """Return a word for the names of directories: a file's without folder and suffix, and plain characters."""
     file = experiment_file(name)
     label = file.stem if file is not None else name
-    return re.sub(r"[^\w.-]+", "-", label).strip("-.")[:_LABEL_LENGTH]
+    return file_name(label)
+
+
+def file_name(text: str) -> str:
+    """Return text as a part of a file's name: at most 80 letters, digits, `_`, and `-` or `.` between them."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.")[:_LABEL_LENGTH]
 
 
 def check_experiment(name: str) -> None:

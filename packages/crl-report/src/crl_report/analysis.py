@@ -6,13 +6,13 @@ Letters: i the task that is evaluated, j the task that is trained, c the cycle; 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from crl_report import metrics
-from crl_report.groups import Group, group_runs
+from crl_report.groups import Group, differing_fields, group_runs
 from crl_report.reading import ReportError
 from crl_report.records import Curve, RunRecord, TaskRecord
 
@@ -234,21 +234,24 @@ class _Areas:
             if len(indices) != 1:
                 raise ReportError(f"{run.source}: it trains on {len(indices)} tasks; a reference run trains on one")
             (index,) = indices
-            self._compare(run, run.tasks[index], tasks)
+            self._notes += self._compare(run, run.tasks[index], tasks)
             if index in run.evaluations and any(visit.end is not None for visit in run.visits):
                 curve = metrics.trailing_mean(run.evaluations[index], window)
                 self._by_task.setdefault(run.tasks[index].id, []).append((run, index, curve))
 
-    def _compare(self, run: RunRecord, task: TaskRecord, others: Sequence[TaskRecord]) -> None:
-        """Refuse a reference that trained for longer or shorter; note one whose task is defined otherwise."""
-        for other in others:
-            if other.id == task.id and other.num_timesteps != task.num_timesteps:
+    def _compare(self, run: RunRecord, task: TaskRecord, others: Sequence[TaskRecord]) -> Iterator[str]:
+        """Refuse a reference that trained for longer or shorter; note one whose task is another, or none of these."""
+        same = [other for other in others if other.id == task.id]
+        if not same:
+            yield f"{run.source}: it trained on {task.id}, which is no task of the other runs; it counts for nothing"
+        for other in same:
+            if other.num_timesteps != task.num_timesteps:
                 raise ReportError(
                     f"{run.source}: it trains on {task.id} for {task.num_timesteps:,} steps, where the other runs do "
                     f"for {other.num_timesteps:,}; a reference run does as long as they"
                 )
-            if other.id == task.id and other.definition != task.definition:
-                self._notes.append(f"{run.source}: its task {task.id} is defined otherwise than in the other runs")
+            for field, (one, two) in differing_fields(task, other).items():
+                yield f"{run.source}: its task {task.id} has {field} {one}, that of the other runs {two}"
 
     def curves_like(self, tasks: Sequence[TaskRecord]) -> list[dict[int, Curve]]:
         """Return the references' curves by the index that their tasks have in another experiment."""

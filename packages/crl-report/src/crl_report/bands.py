@@ -15,7 +15,7 @@ from scipy import stats
 from crl_report.analysis import Analysis, GroupAnalysis
 from crl_report.records import Curve, Floats
 
-__all__ = ["CONFIDENCE", "Band", "average_band", "band", "task_band"]
+__all__ = ["CONFIDENCE", "Band", "average_band", "band", "plasticity_band", "task_band"]
 
 CONFIDENCE = 0.95
 
@@ -61,6 +61,12 @@ def band(curves: Sequence[Curve]) -> Band:
 def task_band(group: GroupAnalysis, task: int) -> Band | None:
     """Return a group's band for a task, or None if no run evaluated it."""
     curves = [run.curves[task] for run in group.runs if task in run.curves]
+    return band(curves) if curves else None
+
+
+def plasticity_band(group: GroupAnalysis, name: str) -> Band | None:
+    """Return a group's band of something measured of its networks, or None if no run measured it."""
+    curves = [run.record.plasticity[name] for run in group.runs if name in run.record.plasticity]
     return band(curves) if curves else None
 
 

@@ -15,7 +15,7 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from crl_report.analysis import Analysis, analyse
-from crl_report.groups import group_runs, refuse_mixed_experiments
+from crl_report.groups import group_runs, refuse_mixed_experiments, rename_groups
 from crl_report.reading import ReportError, find_runs, read_runs
 from crl_report.records import RunRecord
 from crl_report.steps import Steps
@@ -58,6 +58,9 @@ _CSV = "csv"
     help="Runs that trained on one task alone, for forward transfer; may be repeated.",
 )
 @click.option(
+    "--label", "labels", multiple=True, metavar="LABEL=NEW", help="Another label for a group of runs; may be repeated."
+)
+@click.option(
     "--tensorboard",
     multiple=True,
     metavar="[POLICY=]FOLDER",
@@ -74,6 +77,7 @@ def report(
     window: int | None,
     scale: str,
     references: Sequence[str],
+    labels: Sequence[str],
     tensorboard: Sequence[str],
     **past: Any,
 ) -> None:
@@ -81,7 +85,7 @@ def report(
 
     All are of one experiment. They are grouped by policy and by the settings in which the runs of a policy differ.
     Writes report.html, curves.png, curves.pdf, tables.md, tables.tex, tables.json, methods.txt, and a
-    CSV file for each table in csv/.
+    CSV file for each table in csv/; of runs with --plasticity-freq also plasticity.png and plasticity.pdf.
     """
     if bool(runs) == bool(tensorboard):
         raise ReportError(
@@ -98,7 +102,7 @@ def report(
     groups, repeated = group_runs(records)
     reference_records, reference_notes = read_runs(find_runs(references)) if references else ([], [])
     analysis = analyse(
-        groups,
+        rename_groups(groups, labels),
         window=window,
         shared_scale=scale == "shared",
         references=reference_records,
@@ -127,12 +131,12 @@ def _write(analysis: Analysis, tables: Sequence[Table], output: Path) -> None:
     from crl_report.figures import write_figures  # these import matplotlib, plotly and scipy, which take seconds
     from crl_report.methods import describe_methods
     from crl_report.page import make_page
-    from crl_report.style import make_panels
+    from crl_report.style import make_figures
 
-    panels, methods = make_panels(analysis), describe_methods(analysis)
+    figures, methods = make_figures(analysis), describe_methods(analysis)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
     texts = {
-        "report.html": make_page(analysis, panels, tables, methods, versions=versions),
+        "report.html": make_page(analysis, figures, tables, methods, versions=versions),
         "tables.md": "\n".join(as_markdown(table) for table in tables),
         "tables.tex": "\n".join(as_latex(table) for table in tables),
         "tables.json": as_json(tables),
@@ -142,11 +146,14 @@ def _write(analysis: Analysis, tables: Sequence[Table], output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output, prefix=".unfinished-") as unfinished:
-            write_figures(panels, [group.label for group in analysis.groups], Path(unfinished))
+            for name, panels in figures.items():
+                write_figures(name, panels, [group.label for group in analysis.groups], Path(unfinished))
             (Path(unfinished) / _CSV).mkdir()
             for name, text in texts.items():
                 (Path(unfinished) / name).write_text(text, encoding="utf-8")
             shutil.rmtree(output / _CSV, ignore_errors=True)  # its files are named after policies that may be gone
+            for path in output.glob("plasticity.p*"):  # which not every report has
+                path.unlink()
             for path in sorted(Path(unfinished).iterdir()):
                 path.replace(output / path.name)
     except OSError as error:
@@ -155,10 +162,11 @@ def _write(analysis: Analysis, tables: Sequence[Table], output: Path) -> None:
 
 def _for_terminal(table: Table) -> TerminalTable:
     """Return a table with its rows as columns, which fits a terminal."""
+    turned = table.turned()
     made = TerminalTable(title=Text(table.title))
     made.add_column("")
-    for row in table.rows:
-        made.add_column(Text(str(row[0])), justify="right")  # as text, since brackets would be markup
-    for index, column in enumerate(table.columns[1:], 1):
-        made.add_row(column, *(shown(row[index], table.digits) for row in table.rows))
+    for name in turned.columns[1:]:
+        made.add_column(Text(name), justify="right")  # as text, since brackets would be markup
+    for row in turned.rows:
+        made.add_row(*(Text(shown(cell, table.digits)) for cell in row))
     return made

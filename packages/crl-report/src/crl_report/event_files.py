@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from crl_report.reading import ReportError, check_returns
+from crl_report.reading import ReportError, check_curve
 from crl_report.records import Curve, RunRecord, TaskRecord, Visit
 
 __all__ = ["PastExperiment", "read_event_folders"]
@@ -82,6 +82,11 @@ def read_event_folders(folders: Mapping[str, Path], experiment: PastExperiment) 
 
 
 def _read(directory: Path, policy: str, seed: int, experiment: PastExperiment) -> RunRecord:
+    if (directory / "run.json").exists():
+        raise ReportError(
+            f"{directory}: it is a run of crl, which knows itself where its tasks begin and end; name it without "
+            "--tensorboard"
+        )
     accumulator = EventAccumulator(str(directory), size_guidance=_ALL_SCALARS)
     accumulator.Reload()
     tags = {tag for tag in accumulator.Tags()["scalars"] if tag.startswith(_TAG)}
@@ -127,4 +132,4 @@ def _curve(directory: Path, accumulator: EventAccumulator, tag: str) -> Curve:
     """Return a figure; where a resumed run wrote a step again, the later one counts."""
     events = sorted(accumulator.Scalars(tag), key=lambda event: event.wall_time)
     values = {event.step: event.value for event in events}
-    return check_returns(str(directory), tag, sorted(values.items()))
+    return check_curve(str(directory), tag, sorted(values.items()))

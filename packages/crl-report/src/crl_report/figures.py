@@ -20,8 +20,8 @@ _COLUMNS = 3
 _LETTERS_PER_INCH, _LETTERS_OF_A_LINE = 11, 7  # of a legend; the lines in it and their distances count as letters
 
 
-def write_figures(panels: Sequence[Panel], labels: Sequence[str], directory: Path) -> list[Path]:
-    """Write curves.png and curves.pdf, all panels in one figure; return their paths."""
+def write_figures(name: str, panels: Sequence[Panel], labels: Sequence[str], directory: Path) -> list[Path]:
+    """Write `<name>.png` and `<name>.pdf`, all panels in one figure; return their paths."""
     columns = min(_COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
     figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * rows + 0.4), layout="constrained")
@@ -34,7 +34,7 @@ def write_figures(panels: Sequence[Panel], labels: Sequence[str], directory: Pat
     )
     for text in legend.get_texts():
         text.set_parse_math(False)  # a dollar in a name is a dollar
-    paths = [directory / "curves.png", directory / "curves.pdf"]
+    paths = [directory / f"{name}.png", directory / f"{name}.pdf"]
     for path in paths:
         figure.savefig(path, dpi=200)
     return paths

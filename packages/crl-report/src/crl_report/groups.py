@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crl_report.reading import ReportError
-from crl_report.records import RunRecord
+from crl_report.records import RunRecord, TaskRecord
 
-__all__ = ["Group", "group_runs", "refuse_mixed_experiments"]
+__all__ = ["Group", "differing_fields", "group_runs", "refuse_mixed_experiments", "rename_groups"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def refuse_mixed_experiments(runs: Sequence[RunRecord]) -> None:
             ("number of cycles", first.cycle_count, run.cycle_count),
             ("budgets of steps", _budgets(first), _budgets(run)),
             ("steps between evaluations", first.testing_freq, run.testing_freq),
-            ("definitions of tasks", _definitions(first), _definitions(run)),
+            *_differing_tasks(first, run),
         ]:
             if one != other:
                 raise ReportError(
@@ -64,12 +64,42 @@ def group_runs(runs: Sequence[RunRecord]) -> tuple[list[Group], list[str]]:
     return groups, notes
 
 
+def rename_groups(groups: Sequence[Group], names: Sequence[str]) -> list[Group]:
+    """Return the groups with other labels, each given as `OLD=NEW`.
+
+    Raises:
+        ReportError: there is no such label, or two groups would have the same.
+    """
+    labels = {group.label: group.label for group in groups}
+    for name in names:
+        old = max((label for label in labels if name.startswith(f"{label}=")), key=len, default="")
+        new = name.removeprefix(f"{old}=")
+        if not (old and new):
+            known = ", ".join(f"'{label}'" for label in labels)
+            raise ReportError(f"--label: {name}: write LABEL=NEW with one of these labels: {known}")
+        labels[old] = new
+    if len(set(labels.values())) < len(labels):
+        raise ReportError(f"--label: two groups would have the same label: {', '.join(labels.values())}")
+    return [replace(group, label=labels[group.label]) for group in groups]
+
+
 def _budgets(run: RunRecord) -> str:
     return ", ".join(f"{task.num_timesteps:,}" for task in run.tasks if task.trained)
 
 
-def _definitions(run: RunRecord) -> str:
-    return ", ".join(task.definition for task in run.tasks)
+def _differing_tasks(first: RunRecord, run: RunRecord) -> list[tuple[str, object, object]]:
+    """Return the fields in which the tasks of two runs differ: what, and the value of each."""
+    return [
+        (f"{field} of task {task.id}", one, other)
+        for task, its in zip(first.tasks, run.tasks, strict=False)  # that there are as many is found out before
+        for field, (one, other) in differing_fields(task, its).items()
+    ]
+
+
+def differing_fields(task: TaskRecord, other: TaskRecord) -> dict[str, tuple[object, object]]:
+    """Return the fields that make two tasks different ones, with the value of each."""
+    one, two = (json.loads(each.definition or "{}") for each in (task, other))
+    return {name: (one.get(name), two.get(name)) for name in sorted(one | two) if one.get(name) != two.get(name)}
 
 
 def _differing(settings: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -23,6 +23,7 @@ def describe_methods(analysis: Analysis) -> str:
         trained=[analysis.tasks[i].id for i in analysis.trained],
         unfinished=sum(not run.record.finished for group in analysis.groups for run in group.runs),
         games=any(task.game for task in analysis.tasks),
+        plasticity=any(run.record.plasticity for group in analysis.groups for run in group.runs),
         largest_window=LARGEST_WINDOW,
         confidence=round(100 * CONFIDENCE),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from crl_report.analysis import Analysis
 from crl_report.bands import Band
 from crl_report.style import SHADE, Panel, colour
 from crl_report.tables import Table
-from crl_report.writing import shown
+from crl_report.writing import explained, shown
 
 __all__ = ["make_page"]
 
@@ -25,17 +25,29 @@ _DIGITS = 4  # significant ones of what stands in the page's curves
 
 
 def make_page(
-    analysis: Analysis, panels: Sequence[Panel], tables: Sequence[Table], methods: str, *, versions: str
+    analysis: Analysis,
+    figures: Mapping[str, Sequence[Panel]],
+    tables: Sequence[Table],
+    methods: str,
+    *,
+    versions: str,
 ) -> str:
-    """Return the page as HTML."""
+    """Return the page as HTML.
+
+    Args:
+        analysis: what is reported.
+        figures: the panels of `curves`, and of `plasticity` where it was measured.
+        tables: all tables, in order.
+        methods: what `describe_methods` says.
+        versions: of the packages that made it.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("crl_report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     labels = [group.label for group in analysis.groups]
-    config = {"displaylogo": False, "responsive": True, "toImageButtonOptions": {"format": "svg"}}
     return environment.get_template("report.html.jinja").render(
         analysis=analysis,
-        curves=_figure(panels, labels).to_html(full_html=False, include_plotlyjs=True, config=config, div_id="curves"),
+        **{name: _as_html(name, _figure(panels, labels)) for name, panels in figures.items()},
         tables=[_shown(table) for table in tables],
         methods=methods,
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
@@ -43,9 +55,17 @@ def make_page(
     )
 
 
+def _as_html(name: str, figure: go.Figure) -> str:
+    """Return a figure as an element with that name as its id; the first on the page brings the library along."""
+    config = {"displaylogo": False, "responsive": True, "toImageButtonOptions": {"format": "svg"}}
+    html: str = figure.to_html(full_html=False, include_plotlyjs=name == "curves", config=config, div_id=name)
+    return html
+
+
 def _shown(table: Table) -> dict[str, Any]:
     return {
         "title": table.title,
+        "explained": explained(table),
         "columns": table.columns,
         "rows": [[shown(cell, table.digits) for cell in row] for row in table.rows],
     }

@@ -16,11 +16,14 @@ from crl_core.errors import CrlError, RunDirectoryError
 from crl_core.sessions import read_record, read_status
 from crl_report.records import Curve, RunRecord, TaskRecord, Visit
 
-__all__ = ["ReportError", "check_returns", "find_runs", "read_run", "read_runs", "task_record"]
+__all__ = ["ReportError", "check_curve", "find_runs", "read_run", "read_runs", "task_record"]
 
 _RECORD, _METRICS = "run.json", "metrics.jsonl"
+_PLASTICITY = "plasticity/"
 
-_NEEDED = re.compile(rb'"(eval_reward/|task_start"|task_end")')  # other rows are not taken apart: there are many
+_NEEDED = re.compile(
+    rb'"(eval_reward/|plasticity/|task_start"|task_end")'
+)  # other rows are not taken apart: there are many
 
 _INCIDENTAL = {  # fields of a task that change nothing about what its returns mean
     *("continual_eval_num_returns", "rolling_return_count"),
@@ -113,14 +116,9 @@ def read_run(directory: Path) -> RunRecord:
 def _record(directory: Path, record: Row) -> RunRecord:
     rows, notes = _rows(directory / _METRICS)
     tasks = tuple(task_record(task) for task in record["experiment"]["tasks"])
-    returns: dict[str, list[tuple[int, float]]] = {f"eval_reward/{index}": [] for index in range(len(tasks))}
-    for row in rows:
-        if row["name"] in returns:
-            returns[row["name"]].append((int(row["step"]), float(row["value"])))
-    evaluations = {
-        index: check_returns(str(directory), name, found) for index, (name, found) in enumerate(returns.items())
-    }
-    known = {index: curve for index, curve in evaluations.items() if len(curve.steps)}
+    curves = _curves(str(directory), rows)
+    names = [f"eval_reward/{index}" for index in range(len(tasks))]
+    known = {index: curves[name] for index, name in enumerate(names) if name in curves}
     if not known:
         raise ReportError(f"{directory}: it has no evaluation yet")
     visits = tuple(_visits(rows))
@@ -148,7 +146,19 @@ def _record(directory: Path, record: Row) -> RunRecord:
         evaluations=known,
         finished=finished,
         notes=tuple(notes),
+        plasticity={
+            name.removeprefix(_PLASTICITY): curve for name, curve in curves.items() if name.startswith(_PLASTICITY)
+        },
     )
+
+
+def _curves(source: str, rows: Sequence[Row]) -> dict[str, Curve]:
+    """Return what is no beginning or end of a training, by name."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        if row["name"] not in {"task_start", "task_end"}:
+            found.setdefault(row["name"], []).append((int(row["step"]), float(row["value"])))
+    return {name: check_curve(source, name, points) for name, points in found.items()}
 
 
 def task_record(task: Row) -> TaskRecord:
@@ -175,11 +185,11 @@ def _visits(rows: Sequence[Row]) -> Iterator[Visit]:
         yield Visit(int(started["cycle"]), int(started["task"]), int(started["step"]), None)
 
 
-def check_returns(source: str, name: str, found: Sequence[tuple[int, float]]) -> Curve:
-    """Return evaluations as a curve.
+def check_curve(source: str, name: str, found: Sequence[tuple[int, float]]) -> Curve:
+    """Return steps and values as a curve.
 
     Raises:
-        ReportError: a return is no number, or the steps do not ascend.
+        ReportError: a value is no number, or the steps do not ascend.
     """
     for step, value in found:
         if not math.isfinite(value):

@@ -6,7 +6,7 @@ Letters in shapes: K evaluations.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,7 @@ class RunRecord:
         evaluations: the mean return of each evaluation, by the task's index.
         finished: whether it came to its end.
         notes: what a reader should know of its files.
+        plasticity: what was measured of its network, by name.
     """
 
     source: str
@@ -97,6 +98,7 @@ class RunRecord:
     evaluations: Mapping[int, Curve]
     finished: bool
     notes: tuple[str, ...] = ()
+    plasticity: Mapping[str, Curve] = field(default_factory=dict)
 
     @property
     def end(self) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crl_report.analysis import Analysis
-from crl_report.bands import Band, average_band, task_band
+from crl_report.bands import Band, average_band, plasticity_band, task_band
 
-__all__ = ["SHADE", "Panel", "colour", "make_panels"]
+__all__ = ["SHADE", "Panel", "colour", "make_figures"]
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without its yellow and black.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F3C8D", "#666666")
@@ -47,7 +47,13 @@ def colour(index: int) -> str:
     return _COLOURS[index % len(_COLOURS)]
 
 
-def make_panels(analysis: Analysis) -> list[Panel]:
+def make_figures(analysis: Analysis) -> dict[str, list[Panel]]:
+    """Return the panels of each figure: `curves`, and `plasticity` where some run measured it."""
+    plasticity = _plasticity_panels(analysis)
+    return {"curves": _curve_panels(analysis), **({"plasticity": plasticity} if plasticity else {})}
+
+
+def _curve_panels(analysis: Analysis) -> list[Panel]:
     """Return a panel for each evaluated task, and one for the average over tasks where there are several."""
     panels = [
         Panel(
@@ -63,6 +69,26 @@ def make_panels(analysis: Analysis) -> list[Panel]:
         bands = [average_band(analysis, group) for group in analysis.groups]
         panels.append(Panel("average over tasks", "return / s", bands, [], dashed=False))
     return panels
+
+
+def _plasticity_panels(analysis: Analysis) -> list[Panel]:
+    """Return a panel for everything that some run measured of its network, in the order it was logged."""
+    runs = [run.record for group in analysis.groups for run in group.runs]
+    names = dict.fromkeys(name for run in runs for name in run.plasticity)
+    return [
+        Panel(
+            title=name.replace("_", " ").replace("/layer", ", layer "),
+            unit=_plasticity_unit(name),
+            bands=[plasticity_band(group, name) for group in analysis.groups],
+            shaded=[],
+            dashed=False,
+        )
+        for name in names
+    ]
+
+
+def _plasticity_unit(name: str) -> str:
+    return "share of units" if name.startswith("dormant_fraction") else name.partition("/")[0].replace("_", " ")
 
 
 def _regions(analysis: Analysis, task: int) -> list[tuple[float, float]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from crl_core.experiment_names import file_name
 from crl_report import metrics
 from crl_report.analysis import Analysis, GroupAnalysis, RunAnalysis
 from crl_report.atari_scores import RANDOM_AND_HUMAN
@@ -23,7 +24,6 @@ _TIMES = 10  # forgetting and transfer are shown ten times as large, as they wer
 _CONFIDENCE = 0.95
 _CONFIDENCE_OF_CONTINUAL_WORLD = 0.9
 _ALL = "all"
-_LONGEST_NAME = 80  # letters, so that a file's name fits every file system
 _SMALL = 10  # returns below this are shown with one decimal more
 
 
@@ -37,6 +37,7 @@ class Table:
         columns: the heads of its columns, the first that of the rows' names.
         rows: its cells, the first of each row being its name.
         digits: decimals to show.
+        times: how many times as large as they are its figures are shown.
     """
 
     name: str
@@ -44,14 +45,23 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     digits: int
+    times: int = 1
+
+    def turned(self) -> Table:
+        """Return the table with its rows as columns."""
+        columns = [self.columns[0], *(str(row[0]) for row in self.rows)]
+        rows = [[name, *(row[index] for row in self.rows)] for index, name in enumerate(self.columns[1:], 1)]
+        return replace(self, columns=columns, rows=rows)
 
 
 def make_tables(analysis: Analysis) -> list[Table]:
     """Return all tables that have something to show."""
     return [
         _summary(analysis),
-        _returns(analysis, "final_returns", "Final return", lambda run: run.final),
-        _returns(analysis, "average_returns", "Average return over the whole run", lambda run: run.area),
+        _by_task(analysis, "final_returns", "Final return", lambda run: run.final, analysis.evaluated),
+        _by_task(
+            analysis, "average_returns", "Average return over the whole run", lambda run: run.area, analysis.evaluated
+        ),
         *_human_normalized(analysis),
         *(
             table
@@ -118,10 +128,16 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def _returns(analysis: Analysis, name: str, title: str, figures: Callable[[RunAnalysis], Mapping[int, float]]) -> Table:
-    """Return a row for each task and a column for each group: means over runs, as the environments count."""
+def _by_task(
+    analysis: Analysis,
+    name: str,
+    title: str,
+    figures: Callable[[RunAnalysis], Mapping[int, float]],
+    tasks: Sequence[int],
+) -> Table:
+    """Return a row for each task and a column for each group: means over runs."""
     rows: list[list[Cell]] = []
-    for i in analysis.evaluated:
+    for i in tasks:
         means = (metrics.mean_and_error(figures(run).get(i, np.nan) for run in group.runs) for group in analysis.groups)
         rows.append([_task_name(analysis, i), *means])
     return Table(name, title, ["task", *(group.label for group in analysis.groups)], rows, _digits(rows))
@@ -135,31 +151,19 @@ def _digits(rows: Sequence[Sequence[Cell]]) -> int:
 
 def _human_normalized(analysis: Analysis) -> Iterator[Table]:
     """Yield human-normalized final scores, in percent, where there are Atari games."""
-    games = {i: game for i in analysis.evaluated if (game := analysis.tasks[i].game) in RANDOM_AND_HUMAN}
+    played = {i: analysis.tasks[i].game for i in analysis.evaluated}
+    games = {i: RANDOM_AND_HUMAN[game] for i, game in played.items() if game in RANDOM_AND_HUMAN}
     if not games:
         return
-    rows: list[list[Cell]] = []
-    for i, game in games.items():
-        random, human = RANDOM_AND_HUMAN[str(game)]
-        rows.append(
-            [
-                _task_name(analysis, i),
-                *(
-                    metrics.mean_and_error(
-                        100 * metrics.human_normalized(run.final.get(i, np.nan), random=random, human=human)
-                        for run in group.runs
-                    )
-                    for group in analysis.groups
-                ),
-            ]
-        )
-    yield Table(
-        "human_normalized",
-        "Human-normalized final return, percent",
-        ["task", *(group.label for group in analysis.groups)],
-        rows,
-        1,
-    )
+
+    def scores(run: RunAnalysis) -> dict[int, float]:
+        return {
+            i: 100 * metrics.human_normalized(run.final[i], random=random, human=human)
+            for i, (random, human) in games.items()
+            if i in run.final
+        }
+
+    yield _by_task(analysis, "human_normalized", "Human-normalized final return, percent", scores, [*games])
 
 
 def _matrices(analysis: Analysis, group: GroupAnalysis, name: str) -> Iterator[Table]:
@@ -206,7 +210,7 @@ def _matrix(analysis: Analysis, name: str, title: str, runs: Sequence[Values]) -
     ]
     rows.append([_ALL, *(_margin(runs, column=j) for j in analysis.trained), _margin(runs)])
     heads = [f"after {analysis.tasks[j].id}" for j in analysis.trained]
-    return Table(name, title, ["task", *heads, _ALL], rows, 1)
+    return Table(name, title, ["task", *heads, _ALL], rows, 1, _TIMES)
 
 
 def _margin(runs: Sequence[Values], *, row: int | None = None, column: int | None = None) -> Cell:
@@ -227,7 +231,6 @@ def _file_names(analysis: Analysis) -> list[str]:
     """Return a name for each group's files, none twice."""
     names: list[str] = []
     for group in analysis.groups:
-        letters = (letter if letter.isalnum() or letter in "-." else "_" for letter in group.label)
-        name = "".join(letters)[:_LONGEST_NAME]
+        name = file_name(group.label)
         names.append(name if name not in names else f"{name}_{len(names)}")
     return names

@@ -13,7 +13,7 @@ from typing import Any
 from crl_report.metrics import Estimate, Interval
 from crl_report.tables import Cell, Table
 
-__all__ = ["as_csv", "as_json", "as_latex", "as_markdown", "shown"]
+__all__ = ["as_csv", "as_json", "as_latex", "as_markdown", "explained", "shown"]
 
 _NOTHING = "--"
 _MINUS = re.compile(r"-(?=\d)")
@@ -27,17 +27,20 @@ _LATEX = {
 
 def as_markdown(table: Table) -> str:
     """Return a table as Markdown, with its title."""
-    lines = [f"### {table.title}", "", _markdown_row(table.columns), _markdown_row(["---", *_aligned(table, "--:")])]
+    lines = [f"### {table.title}", "", *([explained(table), ""] if explained(table) else [])]
+    lines += [_markdown_row(table.columns), _markdown_row(["---", *_aligned(table, "--:")])]
     lines += [_markdown_row([shown(cell, table.digits) for cell in row]) for row in table.rows]
     return "\n".join([*lines, ""])
 
 
 def as_latex(table: Table) -> str:
-    """Return a table for LaTeX with the package booktabs."""
+    """Return a table for LaTeX with the package booktabs; one that is wider than long is turned, as pages are not."""
+    if len(table.columns) > len(table.rows) + 1:
+        table = table.turned()
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_escaped(table.title)}}}",
+        rf"\caption{{{_latex_text(' '.join([f'{table.title}.', explained(table)]).strip())}}}",
         rf"\begin{{tabular}}{{l{''.join(_aligned(table, 'r'))}}}",
         r"\toprule",
         _latex_row([_escaped(column) for column in table.columns]),
@@ -55,7 +58,8 @@ def as_csv(table: Table) -> str:
     """Return a table as CSV, a line for each cell: its row and column, the figure, its error or interval, the runs."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["row", "column", "value", "standard_error", "low", "high", "runs"])
+    times = f"_x{table.times}" if table.times != 1 else ""
+    writer.writerow(["row", "column", f"value{times}", f"standard_error{times}", "low", "high", "runs"])
     for row, column, cell in _cells(table):
         figures = _figures(cell)
         writer.writerow(
@@ -74,6 +78,15 @@ def as_json(tables: Sequence[Table]) -> str:
         for table in tables
     }
     return json.dumps(data, indent=1, allow_nan=False) + "\n"
+
+
+def explained(table: Table) -> str:
+    """Return what stands beside a table's figures, in a sentence; nothing where nothing does."""
+    texts = [shown(cell, table.digits) for row in table.rows for cell in row[1:]]
+    errors = "± standard error over runs" if any("±" in text for text in texts) else ""
+    intervals = "[bootstrap interval]" if any("[" in text for text in texts) else ""
+    said = ", ".join(each for each in (errors, intervals) if each)
+    return f"Mean {said}." if said else ""
 
 
 def shown(cell: Cell, digits: int) -> str:
@@ -134,8 +147,12 @@ def _latex_row(cells: Sequence[str]) -> str:
 
 
 def _latex_cell(cell: Cell, digits: int) -> str:
-    text = _escaped(shown(cell, digits)).replace("±", r"$\pm$")
+    text = _latex_text(shown(cell, digits))
     return text if isinstance(cell, str) else _MINUS.sub("$-$", text)
+
+
+def _latex_text(text: str) -> str:
+    return _escaped(text).replace("±", r"$\pm$")
 
 
 def _escaped(text: str) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from crl_core.experiment_names import file_name
+
 __all__ = ["eval_"]
 
 _log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ _log = logging.getLogger(__name__)
 @click.option("--episodes", type=click.IntRange(min=1), help="Of each task.  [default: as many as in the run]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Gives the same episodes again.")
 @click.option("--video", type=click.Path(path_type=Path), help="Film one more episode: a .mp4 or .gif for each task.")
+@click.option("--fps", type=click.FloatRange(min=1, max=100), help="Pictures per second.  [default: the environment's]")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
@@ -40,6 +43,7 @@ def eval_(
     episodes: int | None,
     seed: int,
     video: Path | None,
+    fps: float | None,
     output: Path | None,
     device: str | None,
 ) -> None:
@@ -62,9 +66,9 @@ def eval_(
         plan = read_run(run, device=device).plan
         path = evaluation.choose_checkpoint(run, checkpoint)
         chosen = evaluation.choose_tasks(plan, tasks, episodes=episodes)
+        if video is not None:
+            check_video(video)
         videos = {} if video is None else {i: _of_task(video, task.id, among=len(chosen)) for i, task in chosen.items()}
-        for each in videos.values():
-            check_video(each)
         if output is not None and not output.absolute().parent.is_dir():
             raise click.ClickException(f"--output: there is no directory {output.absolute().parent}")
         _log.info("checkpoint: %s, %s", path.name, share_out_cores(plan))
@@ -85,7 +89,7 @@ def eval_(
             _give_out(json.dumps(found, indent=1) + "\n", output)  # before films, which may fail
             for index, file in videos.items():
                 with evaluation.film_task(policy, index, chosen[index], seed=seed) as film:
-                    write_video(file, film, frames_per_second=film.frames_per_second)
+                    write_video(file, film, frames_per_second=fps or film.frames_per_second)
                 console.print(f"filmed: {file}", highlight=False, soft_wrap=True, markup=False)
 
 
@@ -103,5 +107,4 @@ def _give_out(text: str, output: Path | None) -> None:
 
 def _of_task(video: Path, task: str, *, among: int) -> Path:
     """Return where a task's video goes: where there are several, its id stands in the name."""
-    letters = (letter if letter.isalnum() or letter in "-." else "_" for letter in task)
-    return video if among == 1 else video.with_name(f"{video.stem}_{''.join(letters)}{video.suffix}")
+    return video if among == 1 else video.with_name(f"{video.stem}_{file_name(task)}{video.suffix}")
