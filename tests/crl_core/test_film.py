@@ -11,9 +11,9 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 from tests.crl_core.small_runs import guessing_policy
 
-from crl_core import film
 from crl_core.experiment_source import build_experiment
 from crl_core.film import Film, VideoError, check_video, write_video
 from crl_core.gymnasium_tasks import VectorTask
@@ -35,9 +35,9 @@ class Drawn(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
     observation_space = gymnasium.spaces.Box(0, 3, (1,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
 
-    def __init__(self, *, broken: bool = False, render_mode: str | None = None) -> None:
+    def __init__(self, *, broken: bool = False, grey: bool = False, render_mode: str | None = None) -> None:
         self.render_mode = render_mode
-        self.broken = broken
+        self.broken, self.grey = broken, grey
         self.count = 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -52,7 +52,7 @@ class Drawn(gymnasium.Env[npt.NDArray[np.float32], np.int64]):
     def render(self) -> Any:
         if self.broken:
             raise RuntimeError("no pen is installed")
-        return np.tile(np.array([50 * self.count, 0, 0], np.uint8), (20, 30, 1))
+        return np.tile(np.array([50 * self.count, 0, 0], np.float64 if self.grey else np.uint8), (20, 30, 1))
 
 
 def drawn(**kwargs: Any) -> VectorTask:
@@ -71,6 +71,13 @@ def test_an_environment_that_renders_is_filmed_as_it_does() -> None:
 def test_what_keeps_an_environment_from_rendering_is_told() -> None:
     task = drawn(broken=True)
     message = r"task 'drawn' cannot be filmed: render\(\) raised RuntimeError: no pen is installed"
+    with Film(guessing_policy(task), task, seed=SEED) as made, pytest.raises(VideoError, match=message):
+        next(iter(made))
+
+
+def test_pictures_of_another_kind_are_told() -> None:
+    task = drawn(grey=True)
+    message = r"render\(\) returned float64 \[20, 30, 3\] where pictures are uint8 \[height, width, 3\]"
     with Film(guessing_policy(task), task, seed=SEED) as made, pytest.raises(VideoError, match=message):
         next(iter(made))
 
@@ -118,6 +125,24 @@ def test_a_video_has_every_picture(suffix: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    ("frames_per_second", "kept", "milliseconds"), [(10, 6, 100), (15, 6, 70), (30, 6, 30), (60, 3, 30), (125, 2, 20)]
+)
+def test_a_gif_is_as_fast_as_it_can_tell(
+    frames_per_second: float, kept: int, milliseconds: int, tmp_path: Path
+) -> None:
+    write_video(tmp_path / "film.gif", pictures(6), frames_per_second=frames_per_second)
+    with Image.open(tmp_path / "film.gif") as gif:
+        assert gif.n_frames == kept
+        assert gif.info["duration"] == milliseconds
+
+
+def test_an_mp4_is_as_slow_as_it_is_asked_to_be(tmp_path: Path) -> None:
+    write_video(tmp_path / "film.mp4", pictures(6), frames_per_second=2.5)
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        assert float(container.streams.video[0].average_rate) == 2.5
+
+
 def test_a_film_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
     def broken() -> Iterator[Picture]:
         yield from pictures(2)
@@ -152,4 +177,3 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr("builtins.__import__", without_av)
     with pytest.raises(VideoError, match=r"pip install 'crl-core\[video\]'"):
         check_video(tmp_path / "film.mp4")
-    assert film.VIDEO_SUFFIXES == (".mp4", ".gif")

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tests.crl_core.small_runs import catch_experiment, make_plan
+from tests.crl_core.small_runs import run as run_plan
 
 from crl_core import film
 from crl_core.cli.main import main
 from crl_core.film import VideoError
+from crl_core.inspection import remove_films_after
 
 OPTIONS = ["--policy=random", "--experiment=tutorial", "--num-timesteps=300", "--continual-eval-num-returns=1"]
 
@@ -39,18 +42,28 @@ def test_films_lie_in_videos_and_in_tensorboard(tmp_path: Path) -> None:
 
 
 def test_training_is_the_same_with_films(tmp_path: Path) -> None:
-    run(tmp_path / "with", "--render-freq=100")
-    run(tmp_path / "without")
-    assert list((tmp_path / "with/videos").iterdir())
+    run_plan(make_plan(tmp_path / "with", catch_experiment(), render_freq=20))
+    run_plan(make_plan(tmp_path / "without", catch_experiment()))
+    assert len(list((tmp_path / "with/videos").iterdir())) == 4
     assert not (tmp_path / "without/videos").exists()
     logs = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("with", "without")]
     assert logs[0] == logs[1]
+    assert '"loss"' in logs[0]  # it learns
+
+
+def test_films_from_beyond_a_checkpoint_are_deleted(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    for name in ("40_task0.gif", "50_task0.gif", "120_task1.gif", "mine.gif"):
+        (tmp_path / "videos" / name).write_bytes(b"")
+    remove_films_after(50, tmp_path)
+    assert {path.name for path in (tmp_path / "videos").iterdir()} == {"40_task0.gif", "50_task0.gif", "mine.gif"}
+    remove_films_after(-1, tmp_path / "without")
 
 
 def test_a_task_that_cannot_be_filmed_is_told_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(self: object, envs: object, observations: object) -> np.ndarray:
+    def refuse(self: object, observations: object) -> np.ndarray:
         raise VideoError("task 'catch' cannot be filmed: it is shy")
 
     monkeypatch.setattr(film.Film, "_picture", refuse)

@@ -31,6 +31,7 @@ window.addEventListener("load", async () => {
   found.panels = plot.querySelectorAll(".cartesianlayer .subplot").length;
   found.lines = plot.querySelectorAll(".scatterlayer .js-line").length;
   found.shaded = plot.layout.shapes.length;
+  found.plasticity = document.getElementById("plasticity")?.layout.annotations.map(each => each.text) ?? [];
   plot.on("plotly_hover", event => { found.hovered = event.points.map(each => each.y); });
   const area = plot.querySelector(".draglayer .xy .nsewdrag"), box = area.getBoundingClientRect();
   const place = {bubbles: true, view: window, clientX: box.left + box.width / 4, clientY: box.top + box.height / 2};

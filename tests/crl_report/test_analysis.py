@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from crl_report.analysis import Analysis, analyse
-from crl_report.groups import group_runs, refuse_mixed_experiments, rename_groups
+from crl_report.groups import group_notes, group_runs, refuse_mixed_experiments, rename_groups
 from crl_report.metrics import Estimate, Interval
 from crl_report.reading import ReportError, read_run, read_runs
 from crl_report.tables import Cell, Table, make_tables
@@ -18,8 +19,8 @@ B = {0: 1.0, 10: 1.0, 20: 3.0, 30: 8.0, 40: 9.0}
 
 
 def analysed(*directories: Path, **options: Any) -> Analysis:
-    groups, notes = group_runs([read_run(directory) for directory in directories])
-    return analyse(groups, notes=notes, **{"window": 1, **options})
+    groups = group_runs([read_run(directory) for directory in directories])
+    return analyse(groups, notes=group_notes(groups), **{"window": 1, **options})
 
 
 def table(analysis: Analysis, name: str) -> dict[tuple[str, str], Cell]:
@@ -116,7 +117,7 @@ def test_a_task_whose_returns_are_all_zero_is_left_out_of_metrics_and_said_so(ma
     assert table(analysis, "summary")["clear", "final return / s"] == Estimate(
         pytest.approx(0.4), pytest.approx(float("nan"), nan_ok=True), 1
     )
-    assert any("task b: the returns of a policy, or of all, are 0" in note for note in analysis.notes)
+    assert any("task b: a policy's runs returned nothing but 0" in note for note in analysis.notes)
 
 
 def test_forgetting_in_later_cycles_has_tables_of_its_own(make_run: Any) -> None:
@@ -189,6 +190,50 @@ def test_forward_transfer_is_measured_against_runs_that_trained_on_one_task(make
     assert f"{mirrored}: its task a has mirrored True, that of the other runs None" in notes
 
 
+def test_forward_transfer_does_not_depend_on_the_window(make_run: Any) -> None:
+    perfect = dict.fromkeys(range(400, 801), 1.0)
+    run = make_run(
+        *("0", {0: dict.fromkeys(range(801), 1.0), 1: {**dict.fromkeys(range(400), 0.0), 400: 0.5, **perfect}}),
+        visits=[(0, 0, 0, 400), (0, 1, 400, 800)],
+        tasks=[{"id": name, "num_timesteps": 400} for name in "ab"],
+    )
+    alone = make_run(
+        *("b", {0: {0: 0.0, **dict.fromkeys(range(1, 401), 1.0)}}),
+        tasks=[{"id": "b", "num_timesteps": 400}],
+        visits=[(0, 0, 0, 400)],
+    )
+    areas = {
+        window: analysed(run, references=[read_run(alone)], window=window).groups[0].runs[0].forward
+        for window in (1, 20)
+    }
+    # one learner, from the second evaluation on perfect: 399.5 of 400, here from the first on
+    assert areas[1][1] == areas[20][1] == pytest.approx((1 - 399.5 / 400) / (1 - 399.5 / 400))
+
+
+def test_a_trained_task_that_was_never_evaluated_is_told(make_run: Any) -> None:
+    assert "task b: it was never evaluated; it is left out" in analysed(make_run("0", {0: A})).notes
+
+
+def test_runs_of_another_package_are_a_group_of_their_own_and_of_another_version_told(make_run: Any) -> None:
+    runs = [replace(read_run(make_run(name, {0: A}, seed=seed)), version="0.1") for seed, name in enumerate("xyz")]
+    runs[1] = replace(runs[1], version="0.2")
+    (group,) = group_runs(runs)
+    assert group_notes([group]) == ["clear: its runs are of different versions: 0.1, 0.2"]
+    runs[2] = replace(runs[2], distribution="mine")
+    assert [group.label for group in group_runs(runs)] == ["clear package=", "clear package=mine"]
+
+
+def test_a_reference_with_another_distance_between_evaluations_is_told(make_run: Any) -> None:
+    reference = make_run(
+        *("b", {0: {0: 1, 20: 9}}),
+        tasks=[{"id": "b", "num_timesteps": 20}],
+        visits=[(0, 0, 0, 20)],
+        testing_freq=20,
+    )
+    notes = analysed(make_run("0", {0: A, 1: B}), references=[read_run(reference)]).notes
+    assert f"{reference}: it evaluated every 20 steps, the other runs every 10" in notes
+
+
 def test_a_window_beyond_a_training_is_told(make_run: Any) -> None:
     assert "reaches beyond a training, the shortest of which has 2" in " ".join(
         analysed(make_run("0", {0: A, 1: B}), window=3).notes
@@ -222,30 +267,30 @@ def test_runs_differ_in_settings_are_groups_named_by_them(make_run: Any) -> None
         make_run("2", {0: A}, policy="ppo"),
         make_run("3", {0: A}, settings={"learning_rate": 0.2, "gamma": 0.9}, seed=1),
     ]
-    groups, notes = group_runs([read_run(run) for run in runs])
+    groups = group_runs([read_run(run) for run in runs])
     assert [(group.label, len(group.runs)) for group in groups] == [
         ("clear learning_rate=0.1", 1),
         ("clear learning_rate=0.2", 2),
         ("ppo", 1),
     ]
-    assert notes == []
+    assert group_notes(groups) == []
 
 
 def test_groups_take_other_labels(make_run: Any) -> None:
     runs = [make_run(str(rate), {0: A}, settings={"learning_rate": rate}) for rate in (0.1, 0.2)]
-    groups, _ = group_runs([read_run(run) for run in runs])
+    groups = group_runs([read_run(run) for run in runs])
     named = rename_groups(groups, ["clear learning_rate=0.2=twice as fast"])
     assert [group.label for group in named] == ["clear learning_rate=0.1", "twice as fast"]
     for wrong in ("slow=fast", "clear learning_rate=0.1", "clear learning_rate=0.1="):
         with pytest.raises(ReportError, match=r"'clear learning_rate=0\.1', 'clear learning_rate=0\.2'"):
             rename_groups(groups, [wrong])
-    with pytest.raises(ReportError, match="two groups would have the same label"):
-        rename_groups(groups, ["clear learning_rate=0.2=clear learning_rate=0.1"])
+    (merged,) = rename_groups(groups, ["clear learning_rate=0.2=both", "clear learning_rate=0.1=both"])
+    assert (merged.label, len(merged.runs)) == ("both", 2)
 
 
 def test_a_seed_that_ran_twice_is_told(make_run: Any) -> None:
-    _, notes = group_runs([read_run(make_run("0", {0: A})), read_run(make_run("1", {0: A}))])
-    assert notes == ["clear: seed 0 has 2 runs, which count as independent ones"]
+    groups = group_runs([read_run(make_run("0", {0: A})), read_run(make_run("1", {0: A}))])
+    assert group_notes(groups) == ["clear: seed 0 has 2 runs, which count as independent ones"]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +319,7 @@ def test_an_experiment_may_have_been_named_in_another_way(make_run: Any) -> None
 
 def test_settings_that_only_python_takes_for_equal_are_groups_of_their_own(make_run: Any) -> None:
     runs = [make_run(str(index), {0: A}, settings={"x": x}) for index, x in enumerate([1, 1.0, True])]
-    groups, _ = group_runs([read_run(run) for run in runs])
+    groups = group_runs([read_run(run) for run in runs])
     assert [group.label for group in groups] == ["clear x=1", "clear x=1.0", "clear x=True"]
 
 

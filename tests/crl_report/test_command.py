@@ -75,11 +75,13 @@ def test_plasticity_is_shown_where_it_was_measured(make_run: Any, tmp_path: Path
 def test_a_second_report_replaces_the_first_and_nothing_else(make_run: Any, tmp_path: Path) -> None:
     run, output = make_run("0", {0: A, 1: B}), tmp_path / "report"
     report(run, "--output", output)
-    (output / "mine.txt").write_text("mine")
+    mine = [output / "mine.txt", output / "plasticity.py", output / "csv/mine.csv"]
+    for path in mine:
+        path.write_text("mine")
     first = (output / "methods.txt").read_text()
     assert report(run, "--output", output, "--window", "2") == 0
     assert (output / "methods.txt").read_text() != first
-    assert (output / "mine.txt").read_text() == "mine"
+    assert [path.read_text() for path in mine] == ["mine"] * 3
 
 
 def test_nothing_is_left_of_a_policy_that_a_second_report_lacks(make_run: Any, tmp_path: Path) -> None:
@@ -87,6 +89,34 @@ def test_nothing_is_left_of_a_policy_that_a_second_report_lacks(make_run: Any, t
     report(first, second, "--output", tmp_path / "report")
     report(second, "--output", tmp_path / "report")
     assert not list((tmp_path / "report").rglob("*clear*"))
+
+
+def test_what_cannot_be_read_is_left_out_and_told(
+    make_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, closed = make_run("study/0", {0: A, 1: B}), tmp_path / "study/lost+found"
+    closed.mkdir()
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> Any:
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert report(run.parent, "--output", tmp_path / "report") == 0
+    assert f"left out: {closed}" in capsys.readouterr().err
+    for name in ("", "x" * 300):
+        assert report(name, "--output", tmp_path / "report") == 2
+        assert f"{name}: there is no such file or directory" in capsys.readouterr().err
+
+
+def test_files_of_two_policies_never_have_the_same_name(make_run: Any, tmp_path: Path) -> None:
+    runs = [make_run(str(index), {0: A, 1: B}, policy=name) for index, name in enumerate(["x_1", "x", "x!", "!"])]
+    assert report(*runs, "--output", tmp_path / "report") == 0
+    assert {path.name for path in (tmp_path / "report/csv").glob("transfer_*")} == {
+        *("transfer_x_1.csv", "transfer_x.csv", "transfer_x_2.csv", "transfer_policy.csv")
+    }
 
 
 def test_names_may_hold_anything(make_run: Any, tmp_path: Path) -> None:

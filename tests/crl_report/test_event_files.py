@@ -183,6 +183,21 @@ def test_more_evaluations_than_the_experiment_has_steps_are_refused(
     assert "go on to step 390, beyond the 100 steps" in capsys.readouterr().err
 
 
+def test_a_damaged_file_is_told_and_gives_no_wrong_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    returns = {0: [(step, float(step)) for step in range(0, 200, 10)]}
+    write_events(tmp_path / "clear", {0: returns[0][:11]}, suffix=".1")
+    write_events(tmp_path / "clear", {0: returns[0][11:]}, suffix=".2")
+    (first,) = (tmp_path / "clear").glob("*.1")
+    content = bytearray(first.read_bytes())
+    content[len(content) // 2] ^= 1
+    first.write_bytes(content)
+    options = ["--tasks", "t0,t1", "--task-steps", "100", "-o", tmp_path / "report"]
+    assert report("--tensorboard", tmp_path / "clear", *options) == 0
+    assert "is cut off or damaged at record" in capsys.readouterr().err
+    cells = json.loads((tmp_path / "report/tables.json").read_text())["forgetting_clear_cycle0"]["cells"]
+    assert {(cell["row"], cell["column"]): cell["value"] for cell in cells}["t0", "after t1"] is None
+
+
 def test_a_gap_in_the_evaluations_does_not_make_an_early_end_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,17 @@ def test_an_interrupted_training_has_no_forgetting() -> None:
     assert math.isnan(metrics.isolated_forgetting(returns, 0, visits, 10.0)[0, 1])
 
 
+def test_an_evaluation_long_before_a_boundary_says_nothing_of_it() -> None:
+    times = [*range(0, 31, 10), *range(100, 201, 10)]  # those from 40 to 90 are lost
+    returns = curve({step: float(step) for step in times})
+    visits = [Visit(0, 0, 0, 60), Visit(0, 1, 60, 200)]
+    assert math.isnan(metrics.isolated_forgetting(returns, 0, visits, 200.0)[0, 1])
+    assert metrics.value_at(returns, 45) == 30  # one and a half of the usual distances before
+    assert math.isnan(metrics.value_at(returns, 46))
+    early = curve({0: 0, 10: 1, 20: 2, 21: 3})
+    assert math.isnan(metrics.isolated_forgetting(early, 0, TWO, 3.0)[0, 1])  # 21 is no end of a training up to 40
+
+
 def test_zero_shot_transfer_begins_at_the_evaluation_before_training() -> None:
     returns = curve({0: 1, 10: 1, 20: 3, 30: 8, 40: 9})
     assert metrics.zero_shot_transfer(returns, 1, TWO, 9.0) == {0: pytest.approx(2 / 9)}  # (3 - 1) / 9
@@ -100,6 +111,8 @@ def test_the_area_is_a_mean_height() -> None:
     assert metrics.area_under_curve(returns, 5, 15) == pytest.approx((7.5 * 5 + 10 * 5) / 10)
     assert metrics.area_under_curve(returns, 10, 30) == pytest.approx(10)  # goes on at the height of its last value
     assert math.isnan(metrics.area_under_curve(returns, 20, 20))
+    assert math.isnan(metrics.area_under_curve(returns, 0, 36))  # nothing is known of most of this
+    assert math.isnan(metrics.area_under_curve(curve({60: 1, 70: 2}), 0, 70))
 
 
 def test_forgetting_of_continual_world_counts_from_the_last_training() -> None:
@@ -135,9 +148,13 @@ def test_the_interquartile_mean_takes_parts_of_scores_where_a_quarter_is_no_whol
 
 
 def test_a_stratified_bootstrap_draws_runs_within_each_task() -> None:
-    scores = np.array([[0.0, 10.0], [0.0, 10.0], [0.0, 10.0]])  # runs agree, so that no draw can differ
-    interval = metrics.stratified_bootstrap(scores, lambda drawn: float(drawn.mean()))
-    assert interval == (5.0, 5.0, 5.0, 3)
+    scores = np.array([[0.0, 10.0], [2.0, 30.0], [4.0, 50.0]])
+    draws: list[np.ndarray] = []
+    interval = metrics.stratified_bootstrap(scores, lambda drawn: float(draws.append(drawn) or drawn.mean()))
+    assert interval.value == pytest.approx(16.0)
+    assert all({*drawn[:, 0]} <= {0, 2, 4} and {*drawn[:, 1]} <= {10, 30, 50} for drawn in draws)
+    together = sum(bool((drawn[:, 1] == 10 * (1 + drawn[:, 0])).all()) for drawn in draws)
+    assert together < len(draws) / 10  # a task's runs are drawn apart from another's
 
 
 def test_bootstrap_intervals_hold_what_was_seen() -> None:

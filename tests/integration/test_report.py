@@ -50,6 +50,7 @@ def test_the_tables_have_the_runs_of_both_policies(report: Path) -> None:
     assert finals == dict.fromkeys(
         [(task, policy) for task in ("catch", "mirrored_catch") for policy in ("impala", "ppo")], 3
     )
+    assert (report / "plasticity.pdf").read_bytes().startswith(b"%PDF")
 
 
 @needs_browser
@@ -65,3 +66,4 @@ def test_the_page_draws_a_panel_for_each_task(report: Path) -> None:
     assert "3 runs" in seen["label"]
     assert seen["before"] == [True] * 9
     assert seen["after"] == ["legendonly"] * 9
+    assert "effective rank, layer 2" in seen["plasticity"]

@@ -134,7 +134,10 @@ class RunConfig(Settings):
     )
     no_initial_eval: bool = Field(False, description="Leave out the evaluation before the first training step.")
     render_freq: int | None = Field(
-        None, ge=1, description="Steps between two films of an episode of the task that is trained, into videos/."
+        None,
+        ge=1,
+        description="Steps between two films, into videos/: of an episode of the task in training the "
+        "first 1,000 steps.",
     )
     plasticity_freq: int | None = Field(
         None,

@@ -6,14 +6,15 @@ Letters in shapes: H, W height and width.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from gymnasium.vector import VectorEnv
 
 from crl_core.errors import CrlError, EnvironmentFailure
 from crl_core.policy import Policy
@@ -29,6 +30,7 @@ VIDEO_SUFFIXES = (".mp4", ".gif")
 _FRAMES_PER_SECOND = 30  # where the environment does not say
 _SMALLEST = 160  # pixels; smaller pictures, such as observations, are enlarged
 _COLOURS = 3
+_GIF_FRAMES_PER_SECOND = 50  # which browsers show; a faster film keeps one picture of several
 
 Picture = npt.NDArray[np.uint8]
 
@@ -76,23 +78,23 @@ class Film:
         """
         loop = self._loop
         for _ in range(self._task.eval_max_steps + 1):
-            yield self._picture(loop.envs, loop.observations)
+            yield self._picture(loop.observations)
             step = loop.step(torch.from_numpy(loop.observations))
             if step.episodes:
                 (self.episode,) = step.episodes
-                yield self._picture(loop.envs, loop.observations)
+                yield self._picture(loop.observations)
                 return
         raise EnvironmentFailure(f"task '{self._task.id}': an episode went on past eval_max_steps")
 
-    def _picture(self, envs: VectorEnv[Any, Any, Any], observations: npt.NDArray[Any]) -> Picture:
+    def _picture(self, observations: npt.NDArray[Any]) -> Picture:
         try:
-            rendered = envs.render() if envs.render_mode == "rgb_array" else None
+            rendered = self._loop.render() if self._loop.envs.render_mode == "rgb_array" else None
         except Exception as error:  # often a package for drawing that is not installed; the message names it
             raise VideoError(
                 f"task '{self._task.id}' cannot be filmed: render() raised {type(error).__name__}: {error}"
             ) from error
-        if rendered:
-            return np.asarray(rendered[0], np.uint8)
+        if rendered is not None and len(rendered):
+            return self._checked(rendered[0])
         shown = observations[0]
         if shown.dtype != np.uint8 or shown.ndim != _COLOURS:
             raise VideoError(
@@ -102,6 +104,15 @@ class Film:
         picture = np.moveaxis(np.broadcast_to(newest, (_COLOURS, *shown.shape[1:])), 0, -1)
         times = -(-_SMALLEST // max(picture.shape[:2]))
         return picture.repeat(times, axis=0).repeat(times, axis=1)
+
+    def _checked(self, rendered: Any) -> Picture:
+        picture: Picture = np.asarray(rendered)
+        if picture.dtype != np.uint8 or picture.ndim != _COLOURS or picture.shape[-1] != _COLOURS:
+            raise VideoError(
+                f"task '{self._task.id}' cannot be filmed: render() returned {picture.dtype} "
+                f"{list(picture.shape)} where pictures are uint8 [height, width, 3]"
+            )
+        return picture
 
 
 def check_video(path: Path) -> None:
@@ -154,7 +165,7 @@ def _write_mp4(path: Path, pictures: Iterator[Picture], frames_per_second: float
     import av
 
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=max(1, round(frames_per_second)))
+        stream = container.add_stream("libx264", rate=Fraction(frames_per_second).limit_denominator(1000))
         stream.pix_fmt = "yuv420p"  # what every player knows
         first = _with_even_sides(next(pictures))  # which this format asks for
         stream.height, stream.width = first.shape[:2]
@@ -166,8 +177,10 @@ def _write_mp4(path: Path, pictures: Iterator[Picture], frames_per_second: float
 def _write_gif(path: Path, pictures: Iterator[Picture], frames_per_second: float) -> None:
     from PIL import Image
 
-    first, others = Image.fromarray(next(pictures)), map(Image.fromarray, pictures)
-    first.save(path, save_all=True, append_images=others, duration=round(1000 / frames_per_second), loop=0)
+    every = math.ceil(frames_per_second / _GIF_FRAMES_PER_SECOND)
+    duration = 10 * round(100 * every / frames_per_second)  # milliseconds; GIF counts in hundredths of a second
+    images = map(Image.fromarray, itertools.islice(pictures, 0, None, every))
+    next(images).save(path, save_all=True, append_images=images, duration=duration, loop=0)
 
 
 def _with_even_sides(picture: Picture) -> Picture:

@@ -7,6 +7,7 @@ import itertools
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from crl_core.errors import RunDirectoryError
@@ -20,7 +21,7 @@ from crl_core.run_directory import writing
 from crl_core.seeding import Purpose, seed_sequence
 from crl_core.stopping import Interrupted
 
-__all__ = ["Inspection"]
+__all__ = ["Inspection", "remove_films_after"]
 
 _log = logging.getLogger(__name__)
 
@@ -50,35 +51,47 @@ class Inspection:
         video = self._plan.directory / "videos" / f"{at.step}_task{at.task}.gif"
         with writing(self._plan.directory):
             video.parent.mkdir(exist_ok=True)
+        filmed = False
         with (
-            _going_on("this video"),
+            self._going_on("this video"),
             Film(self._policy, self._plan.experiment.tasks[at.task], seed=sequence) as film,
         ):
             pictures = itertools.islice(self._waiting_for(film), _MOST_PICTURES)
             write_video(video, pictures, frames_per_second=film.frames_per_second)
+            filmed = True
+        if filmed:
             self._observer.filmed(at, video)
 
     def measure_plasticity(self, rollouts: Sequence[Rollout], at: Moment) -> None:
         """Measure the network on observations that were just learned from."""
-        with _going_on("these figures of plasticity"):
+        figures: dict[str, float] = {}
+        with self._going_on("these figures of plasticity"):
             observations = sample_observations(rollouts)
             if len(observations):
                 figures = measure_plasticity(self._policy, self._plan.experiment.tasks[at.task], observations)
-                finite = {f"plasticity/{name}": value for name, value in figures.items() if math.isfinite(value)}
-                self._observer.metrics(at, finite)
+            for name in [name for name, value in figures.items() if not math.isfinite(value)]:
+                _log.warning("plasticity: %s is %s; the run goes on without it", name, figures.pop(name))
+        self._observer.metrics(at, {f"plasticity/{name}": value for name, value in figures.items()})
 
     def _waiting_for(self, film: Film) -> Iterator[Picture]:
         for picture in film:
             self._on_wait()
             yield picture
 
+    @contextlib.contextmanager
+    def _going_on(self, without: str) -> Iterator[None]:
+        """Tell what goes wrong with an inspection, which is no reason to end days of training."""
+        try:
+            yield
+        except (Interrupted, RunDirectoryError):
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is
+            self._on_wait()  # which raises where it is training itself that cannot go on
+            _log.warning("%s: %s; the run goes on without %s", type(error).__name__, error, without)
 
-@contextlib.contextmanager
-def _going_on(without: str) -> Iterator[None]:
-    """Tell what goes wrong, which is no reason to end days of training."""
-    try:
-        yield
-    except (Interrupted, RunDirectoryError):
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever it is
-        _log.warning("%s: %s; the run goes on without %s", type(error).__name__, error, without)
+
+def remove_films_after(step: int, directory: Path) -> None:
+    """Delete a run's films from beyond the checkpoint that it goes on from; they are made again."""
+    for video in (directory / "videos").glob("*_task*.gif"):
+        if int(video.name.partition("_")[0]) > step:
+            video.unlink()

@@ -16,6 +16,7 @@ from rich.console import Console
 from crl_core.cores import environment_threads, torch_threads, usable_cores
 from crl_core.errors import EnvironmentFailure, RunDirectoryError
 from crl_core.film import check_packages
+from crl_core.inspection import remove_films_after
 from crl_core.logs import RunLog
 from crl_core.observers.base import Observer, Observers
 from crl_core.observers.jsonl import JsonlObserver
@@ -168,6 +169,7 @@ def _logs(plan: RunPlan, state: Mapping[str, Any] | None, *, resume: bool) -> li
         return [JsonlObserver(plan.directory), TensorBoardObserver(plan.directory)]
     lengths = state["log_lengths"] if state is not None else {}
     step = state["schedule"]["total_steps"] if state is not None else -1
+    remove_films_after(step, plan.directory)
     return [
         JsonlObserver(plan.directory, cut_to=lengths),
         TensorBoardObserver(plan.directory, cut_to=lengths, purge_after=step),

@@ -26,8 +26,11 @@ _MOST_ROWS = 512  # as many as the Nature CNN has features: of fewer, their rank
 
 _ACTIVATION_FUNCTIONS = {
     function
-    for name in ("relu", "tanh", "sigmoid", "elu", "gelu", "silu", "leaky_relu", "softplus", "mish", "hardtanh")
-    for function in (getattr(torch.ops.aten, name), getattr(torch.ops.aten, f"{name}_", None))
+    for name in (
+        *("celu", "elu", "gelu", "glu", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "mish", "prelu", "relu"),
+        *("relu6", "rrelu", "selu", "sigmoid", "silu", "softplus", "tanh", "_prelu_kernel"),
+    )
+    for function in (getattr(torch.ops.aten, name, None), getattr(torch.ops.aten, f"{name}_", None))
     if function is not None
 }
 
@@ -77,7 +80,7 @@ def effective_rank(features: Tensor) -> float:
     It is the exponential of the entropy of the singular values, divided by their sum (Roy and Vetterli, 2007, "The
     effective rank: a measure of effective dimensionality").
     """
-    singular = torch.linalg.svdvals(features.double())
+    singular = torch.linalg.svdvals(features.cpu().double())  # not every device has doubles
     total = singular.sum()
     if not total > 0:
         return 0.0

@@ -182,8 +182,8 @@ class Run:
         if self._schedule.evaluation_due():
             self._evaluate()
         if self._schedule.film_due():
-            self._schedule.filmed()
             self._inspection.film(self._moment())
+            self._schedule.filmed()
         if self._schedule.save_due():
             self._save()
         self._timing_log.pause()

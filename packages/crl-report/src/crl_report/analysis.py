@@ -134,7 +134,7 @@ def analyse(
             f"the window of {window} evaluations reaches beyond a training, the shortest of which has {fewest}",
         ]
     window = window or max(1, min(LARGEST_WINDOW, math.ceil(fewest / _WINDOWS_IN_A_VISIT)))
-    areas = _Areas(references, window, first.tasks)
+    areas = _Areas(references, window, first)
     smoothed = [[_smooth(run, window) for run in group.runs] for group in groups]
     everything = [curves for runs in smoothed for curves in runs]
     evaluated = tuple(sorted({index for curves in everything for index in curves}))
@@ -145,8 +145,14 @@ def analyse(
         runs = tuple(_analyse_run(run, each, scales, areas) for run, each in zip(group.runs, curves, strict=True))
         analysed.append(GroupAnalysis(group.label, runs, scales))
     scaled = tuple(index for index in evaluated if all(np.isfinite(group.scales[index]) for group in analysed))
+    lacking = [
+        f"task {task.id}: it was never evaluated; it is left out"
+        for index, task in enumerate(first.tasks)
+        if task.trained and index not in evaluated
+    ]
     unscaled = [
-        f"task {first.tasks[index].id}: the returns of a policy, or of all, are 0; its metrics are left out"
+        f"task {first.tasks[index].id}: a policy's runs returned nothing but 0, or were never evaluated on it; its "
+        "metrics are left out"
         for index in evaluated
         if index not in scaled
     ]
@@ -160,12 +166,12 @@ def analyse(
         window=window,
         shared_scale=shared_scale,
         reference_policy=references[0].policy if references else None,
-        notes=(*notes, *unscaled, *areas.missing(first.tasks)),
+        notes=(*notes, *lacking, *unscaled, *areas.missing(first.tasks)),
     )
 
 
 def _fewest_evaluations(records: Sequence[RunRecord]) -> int:
-    """Return how many evaluations the training has that has fewest."""
+    """Return how many evaluations the training has that has fewest, apart from those whose log has none."""
     counts = [
         int(((curve.steps > visit.start) & (curve.steps <= visit.end)).sum())
         for run in records
@@ -173,7 +179,7 @@ def _fewest_evaluations(records: Sequence[RunRecord]) -> int:
         if visit.end is not None
         for curve in run.evaluations.values()
     ]
-    return min(counts, default=1)
+    return min((count for count in counts if count), default=1)
 
 
 def _smooth(run: RunRecord, window: int) -> dict[int, Curve]:
@@ -194,8 +200,7 @@ def _analyse_run(
             forgetting[i, j, c] = value
         for j, value in metrics.zero_shot_transfer(curve, i, run.visits, scales[i]).items():
             transfer[i, j] = value
-    last_start = max((visit.start for visit in run.visits), default=0)
-    whole = {i: curve for i, curve in curves.items() if run.finished and curve.steps[-1] > last_start}
+    whole = {i: curve for i, curve in curves.items() if run.finished and metrics.is_covered(curve, run.end, run.end)}
     trained = {i: curve for i, curve in whole.items() if run.tasks[i].trained}
     return RunAnalysis(
         record=run,
@@ -206,8 +211,8 @@ def _analyse_run(
         area={i: metrics.area_under_curve(curve, 0, run.end) for i, curve in whole.items()},
         forgotten={i: metrics.forgetting(_divided(curve, scales[i]), run.visits, i) for i, curve in trained.items()},
         forward={
-            i: metrics.forward_transfer(areas.first_visit(run, i, curve, scales[i]), alone)
-            for i, curve in trained.items()
+            i: metrics.forward_transfer(areas.first_visit(run, i, scales[i]), alone)
+            for i in trained
             if (alone := areas.alone(run.tasks[i].id, scales[i])) is not None
         },
     )
@@ -218,14 +223,16 @@ def _divided(curve: Curve, scale: float) -> Curve:
 
 
 class _Areas:
-    """Areas under the curves of first trainings: of runs, and of reference runs that trained on one task only."""
+    """Areas under the curves of first trainings: of runs, and of reference runs that trained on one task only.
 
-    def __init__(self, references: Sequence[RunRecord], window: int, tasks: Sequence[TaskRecord]) -> None:
+    They are those of R_i without smoothing, which would bring evaluations from before a training into its area.
+    """
+
+    def __init__(self, references: Sequence[RunRecord], window: int, first: RunRecord) -> None:
         policies = sorted({run.policy for run in references})
         if len(policies) > 1:
             raise ReportError(f"the reference runs are of several policies: {', '.join(policies)}; name those of one")
-        groups, _ = group_runs(references)
-        if len(groups) > 1:
+        if len(group_runs(references)) > 1:
             raise ReportError("the reference runs have different settings; name those of one")
         self._notes: list[str] = []
         self._by_task: dict[str, list[tuple[RunRecord, int, Curve]]] = {}
@@ -234,14 +241,18 @@ class _Areas:
             if len(indices) != 1:
                 raise ReportError(f"{run.source}: it trains on {len(indices)} tasks; a reference run trains on one")
             (index,) = indices
-            self._notes += self._compare(run, run.tasks[index], tasks)
+            self._notes += self._compare(run, run.tasks[index], first)
             if index in run.evaluations and any(visit.end is not None for visit in run.visits):
                 curve = metrics.trailing_mean(run.evaluations[index], window)
                 self._by_task.setdefault(run.tasks[index].id, []).append((run, index, curve))
 
-    def _compare(self, run: RunRecord, task: TaskRecord, others: Sequence[TaskRecord]) -> Iterator[str]:
+    def _compare(self, run: RunRecord, task: TaskRecord, first: RunRecord) -> Iterator[str]:
         """Refuse a reference that trained for longer or shorter; note one whose task is another, or none of these."""
-        same = [other for other in others if other.id == task.id]
+        same = [other for other in first.tasks if other.id == task.id]
+        if same and run.testing_freq != first.testing_freq:
+            yield (
+                f"{run.source}: it evaluated every {run.testing_freq} steps, the other runs every {first.testing_freq}"
+            )
         if not same:
             yield f"{run.source}: it trained on {task.id}, which is no task of the other runs; it counts for nothing"
         for other in same:
@@ -259,7 +270,7 @@ class _Areas:
 
     def alone(self, task_id: str, scale: float) -> float | None:
         """Return the mean area of a task's references; None without any."""
-        areas = [self.first_visit(run, index, curve, scale) for run, index, curve in self._by_task.get(task_id, [])]
+        areas = [self.first_visit(run, index, scale) for run, index, _ in self._by_task.get(task_id, [])]
         return float(np.mean(areas)) if areas else None
 
     def missing(self, tasks: Sequence[TaskRecord]) -> list[str]:
@@ -270,9 +281,9 @@ class _Areas:
         return [*self._notes, *(f"no reference run trained on {task_id}" for task_id in lacking)]
 
     @staticmethod
-    def first_visit(run: RunRecord, index: int, curve: Curve, scale: float) -> float:
+    def first_visit(run: RunRecord, index: int, scale: float) -> float:
         """Return the area under R / s over a run's first training on a task."""
         visit = next((each for each in run.visits if each.task == index and each.end is not None), None)
         if visit is None or visit.end is None:
             return float("nan")
-        return metrics.area_under_curve(_divided(curve, scale), visit.start, visit.end)
+        return metrics.area_under_curve(_divided(run.evaluations[index], scale), visit.start, visit.end)

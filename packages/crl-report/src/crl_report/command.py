@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from crl_report.analysis import Analysis, analyse
-from crl_report.groups import group_runs, refuse_mixed_experiments, rename_groups
+from crl_report.groups import group_notes, group_runs, refuse_mixed_experiments, rename_groups
 from crl_report.reading import ReportError, find_runs, read_runs
 from crl_report.records import RunRecord
 from crl_report.steps import Steps
@@ -26,6 +25,10 @@ __all__ = ["report"]
 
 _PACKAGES = ("crl-report", "crl-core")
 _CSV = "csv"
+_NOT_IN_EVERY_REPORT = (
+    *("plasticity.png", "plasticity.pdf"),
+    *(f"{_CSV}/{name}.csv" for name in ("human_normalized", "forgetting_*_cycle*", "transfer_*")),
+)
 
 
 @click.command()
@@ -58,7 +61,11 @@ _CSV = "csv"
     help="Runs that trained on one task alone, for forward transfer; may be repeated.",
 )
 @click.option(
-    "--label", "labels", multiple=True, metavar="LABEL=NEW", help="Another label for a group of runs; may be repeated."
+    "--label",
+    "labels",
+    multiple=True,
+    metavar="LABEL=NEW",
+    help="Another label for a group of runs; groups with the same become one; may be repeated.",
 )
 @click.option(
     "--tensorboard",
@@ -99,14 +106,14 @@ def report(
         raise ReportError(f"--output: {output} is the directory of a run; name another")
     records, notes = read_runs(find_runs(runs)) if runs else _past_runs(tensorboard, past)
     refuse_mixed_experiments(records)
-    groups, repeated = group_runs(records)
+    groups = rename_groups(group_runs(records), labels)
     reference_records, reference_notes = read_runs(find_runs(references)) if references else ([], [])
     analysis = analyse(
-        rename_groups(groups, labels),
+        groups,
         window=window,
         shared_scale=scale == "shared",
         references=reference_records,
-        notes=[*notes, *repeated, *reference_notes],
+        notes=[*notes, *group_notes(groups), *reference_notes],
     )
     for note in analysis.notes:
         click.echo(f"note: {note}", err=True)
@@ -141,23 +148,30 @@ def _write(analysis: Analysis, tables: Sequence[Table], output: Path) -> None:
         "tables.tex": "\n".join(as_latex(table) for table in tables),
         "tables.json": as_json(tables),
         "methods.txt": methods + "\n",
-        **{f"{_CSV}/{table.name}.csv": as_csv(table) for table in tables},
+        **{f"{table.name}.csv": as_csv(table) for table in tables},
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output, prefix=".unfinished-") as unfinished:
             for name, panels in figures.items():
                 write_figures(name, panels, [group.label for group in analysis.groups], Path(unfinished))
-            (Path(unfinished) / _CSV).mkdir()
             for name, text in texts.items():
                 (Path(unfinished) / name).write_text(text, encoding="utf-8")
-            shutil.rmtree(output / _CSV, ignore_errors=True)  # its files are named after policies that may be gone
-            for path in output.glob("plasticity.p*"):  # which not every report has
-                path.unlink()
-            for path in sorted(Path(unfinished).iterdir()):
-                path.replace(output / path.name)
+            _replace(Path(unfinished), output)
     except OSError as error:
         raise ReportError(f"--output: {output} cannot be written: {error.strerror or error}") from error
+
+
+def _replace(made: Path, output: Path) -> None:
+    """Put a report's files in the place of an earlier one's; leave alone whatever else is there."""
+    (output / _CSV).mkdir(exist_ok=True)
+    written = {path: output / (_CSV if path.suffix == ".csv" else "") / path.name for path in made.iterdir()}
+    for path, place in sorted(written.items()):
+        path.replace(place)
+    for pattern in _NOT_IN_EVERY_REPORT:
+        for place in output.glob(pattern):
+            if place not in written.values():
+                place.unlink()
 
 
 def _for_terminal(table: Table) -> TerminalTable:

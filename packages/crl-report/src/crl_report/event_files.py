@@ -6,11 +6,14 @@ number of cycles. Trainings are taken to end exactly at their budgets, as the or
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.tensorflow_stub import errors
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import PyRecordReader_New
 
 from crl_report.reading import ReportError, check_curve
 from crl_report.records import Curve, RunRecord, TaskRecord, Visit
@@ -109,9 +112,12 @@ def _read(directory: Path, policy: str, seed: int, experiment: PastExperiment) -
             f"{directory}: its evaluations go on to step {int(steps[-1]):,}, beyond the {experiment.total_steps:,} "
             f"steps of {experiment.name}; name its cycles and the steps of its tasks"
         )
+    notes = [note for path in sorted(directory.glob(_PATTERN)) for note in _damage(path)]
     visits = tuple(experiment.visits(steps.tolist()))
     trainings = experiment.cycle_count * sum(task.trained for task in experiment.tasks)
     finished = len(visits) == trainings and visits[-1].end is not None
+    if not finished:
+        notes.append(f"{directory}: it has not come to its end; what it lacks is left out")
     return RunRecord(
         source=str(directory),
         policy=policy,
@@ -124,8 +130,21 @@ def _read(directory: Path, policy: str, seed: int, experiment: PastExperiment) -
         visits=visits,
         evaluations=evaluations,
         finished=finished,
-        notes=() if finished else (f"{directory}: it has not come to its end; what it lacks is left out",),
+        notes=tuple(notes),
     )
+
+
+def _damage(path: Path) -> Iterator[str]:
+    """Yield a note if a file can be read only in part, which TensorBoard's reader keeps to itself."""
+    reader = PyRecordReader_New(str(path))
+    for number in itertools.count(1):
+        try:
+            reader.GetNext()
+        except errors.OutOfRangeError:  # its regular end
+            return
+        except errors.DataLossError:
+            yield f"{path}: it is cut off or damaged at record {number:,}; what comes after it is lost"
+            return
 
 
 def _curve(directory: Path, accumulator: EventAccumulator, tag: str) -> Curve:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from crl_report.reading import ReportError
 from crl_report.records import RunRecord, TaskRecord
 
-__all__ = ["Group", "differing_fields", "group_runs", "refuse_mixed_experiments", "rename_groups"]
+__all__ = ["Group", "differing_fields", "group_notes", "group_runs", "refuse_mixed_experiments", "rename_groups"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Group:
     """Runs that differ in nothing but their seed.
 
     Attributes:
-        label: the policy's name, and the settings in which it differs from other groups of the same policy.
+        label: the policy's name, and the settings in which it differs from other groups of the same policy; or a label
+            that the user chose.
         runs: its runs, by seed.
     """
 
@@ -48,27 +49,25 @@ def refuse_mixed_experiments(runs: Sequence[RunRecord]) -> None:
                 )
 
 
-def group_runs(runs: Sequence[RunRecord]) -> tuple[list[Group], list[str]]:
-    """Return the groups, in the order of their first runs, and a note for each seed that a group has twice."""
-    by_settings: dict[tuple[str, str], list[RunRecord]] = {}
+def group_runs(runs: Sequence[RunRecord]) -> list[Group]:
+    """Return the groups, in the order of their first runs."""
+    by_identity: dict[tuple[str, str], list[RunRecord]] = {}
     for run in runs:
-        by_settings.setdefault((run.policy, _canonical(dict(run.settings))), []).append(run)
-    members = list(by_settings.values())
+        by_identity.setdefault((run.policy, _canonical(_identity(run))), []).append(run)
+    members = list(by_identity.values())
     groups: list[Group] = []
-    notes: list[str] = []
     for each in members:
-        same_policy = [other[0].settings for other in members if other[0].policy == each[0].policy]
-        label = " ".join([each[0].policy, *_differing(each[0].settings, same_policy)])
-        groups.append(Group(label, tuple(sorted(each, key=lambda run: run.seed))))
-        notes += _repeated_seeds(groups[-1])
-    return groups, notes
+        same_policy = [_identity(other[0]) for other in members if other[0].policy == each[0].policy]
+        label = " ".join([each[0].policy, *_differing(_identity(each[0]), same_policy)])
+        groups.append(_group(label, each))
+    return groups
 
 
 def rename_groups(groups: Sequence[Group], names: Sequence[str]) -> list[Group]:
-    """Return the groups with other labels, each given as `OLD=NEW`.
+    """Return the groups with other labels, each given as `OLD=NEW`; those that get the same one become one.
 
     Raises:
-        ReportError: there is no such label, or two groups would have the same.
+        ReportError: there is no such label.
     """
     labels = {group.label: group.label for group in groups}
     for name in names:
@@ -78,9 +77,24 @@ def rename_groups(groups: Sequence[Group], names: Sequence[str]) -> list[Group]:
             known = ", ".join(f"'{label}'" for label in labels)
             raise ReportError(f"--label: {name}: write LABEL=NEW with one of these labels: {known}")
         labels[old] = new
-    if len(set(labels.values())) < len(labels):
-        raise ReportError(f"--label: two groups would have the same label: {', '.join(labels.values())}")
-    return [replace(group, label=labels[group.label]) for group in groups]
+    merged: dict[str, list[RunRecord]] = {}
+    for group in groups:
+        merged.setdefault(labels[group.label], []).extend(group.runs)
+    return [_group(label, runs) for label, runs in merged.items()]
+
+
+def group_notes(groups: Sequence[Group]) -> list[str]:
+    """Return what a reader should know of groups: seeds that ran twice, versions that differ."""
+    return [note for group in groups for note in (*_repeated_seeds(group), *_versions(group))]
+
+
+def _group(label: str, runs: Sequence[RunRecord]) -> Group:
+    return Group(label, tuple(sorted(runs, key=lambda run: run.seed)))
+
+
+def _identity(run: RunRecord) -> dict[str, Any]:
+    """Return what makes a policy another one: its settings, and the package it came from."""
+    return {**run.settings, "package": run.distribution}
 
 
 def _budgets(run: RunRecord) -> str:
@@ -123,6 +137,11 @@ def _repeated_seeds(group: Group) -> list[str]:
         for seed in sorted(set(seeds))
         if seeds.count(seed) > 1
     ]
+
+
+def _versions(group: Group) -> list[str]:
+    versions = sorted({run.version for run in group.runs})
+    return [f"{group.label}: its runs are of different versions: {', '.join(versions)}"] if len(versions) > 1 else []
 
 
 _MISSING = object()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jinja2
 
 from crl_report.analysis import LARGEST_WINDOW, Analysis
+from crl_report.atari_scores import RANDOM_AND_HUMAN
 from crl_report.bands import CONFIDENCE
 
 __all__ = ["describe_methods"]
@@ -22,7 +23,7 @@ def describe_methods(analysis: Analysis) -> str:
         analysis=analysis,
         trained=[analysis.tasks[i].id for i in analysis.trained],
         unfinished=sum(not run.record.finished for group in analysis.groups for run in group.runs),
-        games=any(task.game for task in analysis.tasks),
+        games=any(analysis.tasks[i].game in RANDOM_AND_HUMAN for i in analysis.evaluated),
         plasticity=any(run.record.plasticity for group in analysis.groups for run in group.runs),
         largest_window=LARGEST_WINDOW,
         confidence=round(100 * CONFIDENCE),

@@ -23,6 +23,7 @@ __all__ = [
     "forward_transfer",
     "human_normalized",
     "interquartile_mean",
+    "is_covered",
     "isolated_forgetting",
     "mean_and_error",
     "scale",
@@ -59,9 +60,22 @@ def trailing_mean(curve: Curve, window: int) -> Curve:
 
 
 def value_at(curve: Curve, step: float) -> float:
-    """Return the value of the last evaluation at or before a step; NaN if there is none."""
+    """Return the value of the last evaluation at or before a step; NaN if there is none, or it is too long ago."""
     index = int(np.searchsorted(curve.steps, step, side="right"))
-    return float(curve.values[index - 1]) if index else float("nan")
+    if not index or step - curve.steps[index - 1] > _largest_distance(curve):
+        return float("nan")
+    return float(curve.values[index - 1])
+
+
+def is_covered(curve: Curve, start: float, end: float) -> bool:
+    """Whether a curve begins and ends where these steps do, give or take a distance between its evaluations."""
+    distance = _largest_distance(curve)
+    return bool(len(curve.steps)) and curve.steps[0] - start <= distance and end - curve.steps[-1] <= distance
+
+
+def _largest_distance(curve: Curve) -> float:
+    """Return how long ago an evaluation may be that still counts: one and a half of the usual distances."""
+    return 1.5 * float(np.median(np.diff(curve.steps))) if len(curve.steps) > 1 else 0.0
 
 
 def scale(curves: Sequence[Curve]) -> float:
@@ -115,9 +129,10 @@ def final_return(curve: Curve) -> float:
 def area_under_curve(curve: Curve, start: float, end: float) -> float:
     """Return the mean height of the curve between two steps, by the trapezoidal rule.
 
-    Between evaluations the curve is a straight line; before the first and after the last it is as high as there.
+    Between evaluations the curve is a straight line; before the first and after the last it is as high as there, for
+    which the curve has to cover these steps (`is_covered`), else the area is NaN.
     """
-    if not len(curve.steps) or end <= start:
+    if end <= start or not is_covered(curve, start, end):
         return float("nan")
     inside = (curve.steps > start) & (curve.steps < end)
     steps = np.concatenate([[start], curve.steps[inside], [end]])

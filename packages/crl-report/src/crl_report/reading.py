@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -55,9 +56,8 @@ def find_runs(places: Iterable[str]) -> list[Path]:
 
 def _paths(place: str) -> list[Path]:
     """Return the directories that a place names, a pattern too, which not every shell has taken apart."""
-    path = Path(place)
-    if path.exists():
-        return [path]
+    if os.path.exists(place):  # noqa: PTH110  # pathlib raises where a name is too long for a file
+        return [Path(place)]
     matches = [Path(each) for each in sorted(glob.glob(place, recursive=True))]  # noqa: PTH207  # it may be absolute
     if not matches:
         raise ReportError(f"{place}: there is no such file or directory")
@@ -69,12 +69,17 @@ def _runs_in(path: Path, seen: set[Path]) -> Iterator[Path]:
     if path.resolve() in seen:
         return
     seen.add(path.resolve())
-    if (path / _RECORD).is_file():
+    try:
+        is_run = (path / _RECORD).is_file()
+        children = sorted(child for child in path.iterdir() if child.is_dir()) if path.is_dir() else []
+    except OSError:  # of somebody else, perhaps; what is wrong is told when it is read
         yield path
-    elif path.is_dir():
-        for child in sorted(path.iterdir()):
-            if child.is_dir():
-                yield from _runs_in(child, seen)
+        return
+    if is_run:
+        yield path
+        return
+    for child in children:
+        yield from _runs_in(child, seen)
 
 
 def read_runs(directories: Iterable[Path]) -> tuple[list[RunRecord], list[str]]:
@@ -107,6 +112,8 @@ def read_run(directory: Path) -> RunRecord:
         return _record(directory, read_record(directory))
     except RunDirectoryError as error:
         raise ReportError(str(error)) from error
+    except OSError as error:
+        raise ReportError(f"{directory}: it cannot be read: {error.strerror or error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise ReportError(
             f"{directory}: {_RECORD} or {_METRICS} is not as a run writes it: {type(error).__name__}: {error}"
@@ -145,6 +152,8 @@ def _record(directory: Path, record: Row) -> RunRecord:
         visits=visits,
         evaluations=known,
         finished=finished,
+        distribution=str(record["policy"].get("distribution", "")),
+        version=str(record["policy"].get("version", "")),
         notes=tuple(notes),
         plasticity={
             name.removeprefix(_PLASTICITY): curve for name, curve in curves.items() if name.startswith(_PLASTICITY)

@@ -82,6 +82,8 @@ class RunRecord:
         visits: those that were begun, in order.
         evaluations: the mean return of each evaluation, by the task's index.
         finished: whether it came to its end.
+        distribution: the package that the policy came from; empty where that is not known.
+        version: that package's.
         notes: what a reader should know of its files.
         plasticity: what was measured of its network, by name.
     """
@@ -97,6 +99,8 @@ class RunRecord:
     visits: tuple[Visit, ...]
     evaluations: Mapping[int, Curve]
     finished: bool
+    distribution: str = ""
+    version: str = ""
     notes: tuple[str, ...] = ()
     plasticity: Mapping[str, Curve] = field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -231,6 +232,7 @@ def _file_names(analysis: Analysis) -> list[str]:
     """Return a name for each group's files, none twice."""
     names: list[str] = []
     for group in analysis.groups:
-        name = file_name(group.label)
-        names.append(name if name not in names else f"{name}_{len(names)}")
+        name = file_name(group.label) or "policy"
+        free = (f"{name}_{number}" if number else name for number in itertools.count())
+        names.append(next(each for each in free if each not in names))
     return names

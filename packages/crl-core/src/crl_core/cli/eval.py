@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
+from crl_core.errors import CrlError
 from crl_core.experiment_names import file_name
 
 __all__ = ["eval_"]
@@ -60,6 +61,7 @@ def eval_(
     from crl_core.logs import RunLog
     from crl_core.observers.progress import ProgressObserver
     from crl_core.resume import read_run
+    from crl_core.runners.hangs import HangWatch
 
     console = Console(stderr=True)
     with RunLog(console):
@@ -68,11 +70,11 @@ def eval_(
         chosen = evaluation.choose_tasks(plan, tasks, episodes=episodes)
         if video is not None:
             check_video(video)
-        videos = {} if video is None else {i: _of_task(video, task.id, among=len(chosen)) for i, task in chosen.items()}
+        videos = {} if video is None else _of_tasks(video, {i: task.id for i, task in chosen.items()})
         if output is not None and not output.absolute().parent.is_dir():
             raise click.ClickException(f"--output: there is no directory {output.absolute().parent}")
         _log.info("checkpoint: %s, %s", path.name, share_out_cores(plan))
-        with evaluation.loaded_policy(plan, path) as policy:
+        with evaluation.loaded_policy(plan, path) as policy, HangWatch(beat=lambda: None, tell=_tell):
             progress = ProgressObserver(console, plan.experiment.model_copy(update={"tasks": tuple(chosen.values())}))
             try:
                 played = evaluation.evaluate_tasks(policy, chosen, seed=seed, on_progress=progress.evaluation_progress)
@@ -93,6 +95,10 @@ def eval_(
                 console.print(f"filmed: {file}", highlight=False, soft_wrap=True, markup=False)
 
 
+def _tell(failure: CrlError) -> None:
+    click.echo(f"\nError: {failure}", err=True)
+
+
 def _give_out(text: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
@@ -105,6 +111,10 @@ def _give_out(text: str, output: Path | None) -> None:
     click.echo(f"written: {output}", err=True)
 
 
-def _of_task(video: Path, task: str, *, among: int) -> Path:
-    """Return where a task's video goes: where there are several, its id stands in the name."""
-    return video if among == 1 else video.with_name(f"{video.stem}_{file_name(task)}{video.suffix}")
+def _of_tasks(video: Path, tasks: Mapping[int, str]) -> dict[int, Path]:
+    """Return where each task's video goes: where there are several, its id stands in the name, or else its index."""
+    if len(tasks) == 1:
+        return dict.fromkeys(tasks, video)
+    names = {index: file_name(task) for index, task in tasks.items()}
+    distinct = len(set(names.values())) == len(names)
+    return {i: video.with_name(f"{video.stem}_{name if distinct else i}{video.suffix}") for i, name in names.items()}

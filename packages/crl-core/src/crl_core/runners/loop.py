@@ -119,6 +119,11 @@ class EnvironmentLoop:
         """The environments, to look at; only the loop steps them."""
         return self._envs
 
+    def render(self) -> Any:
+        """Return what the environments' `render` does, for which they have as long as for a step."""
+        with self._call:
+            return self._envs.render()
+
     def rows(self, num_steps: int | None) -> Iterator[int]:
         """Count the rows of a rollout while the caller makes one step for each.
 
