@@ -8,8 +8,9 @@ from pydantic import Field
 
 from crl_policies_impala.config import ImpalaConfig
 from crl_policies_impala.config import atari_preset as impala_atari_preset
+from crl_policies_impala.config import minatar_preset as impala_minatar_preset
 
-__all__ = ["ClearConfig", "atari_preset"]
+__all__ = ["ClearConfig", "atari_preset", "minatar_preset"]
 
 
 class ClearConfig(ImpalaConfig):
@@ -37,3 +38,8 @@ class ClearConfig(ImpalaConfig):
 def atari_preset() -> dict[str, Any]:
     """Return the CORA settings for Atari, but for the path of the replay buffer."""
     return {**impala_atari_preset(), "replay_buffer_frames": 25_000_000}
+
+
+def minatar_preset() -> dict[str, Any]:
+    """Return settings for MinAtar's games: IMPALA's, and room for half of the steps of three games in two cycles."""
+    return {**impala_minatar_preset(), "replay_buffer_frames": 1_500_000}

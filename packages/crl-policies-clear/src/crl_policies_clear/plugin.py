@@ -18,6 +18,7 @@ def crl_policies() -> Iterable[PolicySpec]:
         config="crl_policies_clear.config:ClearConfig",
         presets={
             "atari": "crl_policies_clear.config:atari_preset",
+            "minatar": "crl_policies_clear.config:minatar_preset",
             "tutorial": "crl_policies_impala.config:tutorial_preset",
         },
     )

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from crl_core.config import PolicyConfig, ThreadCount
 
-__all__ = ["ImpalaConfig", "atari_preset", "cartpole_preset", "tutorial_preset"]
+__all__ = ["ImpalaConfig", "atari_preset", "cartpole_preset", "minatar_preset", "tutorial_preset"]
 
 _NO_YIELDING = "collection is never torn down between updates here, so there is nothing to wait for"
 
@@ -101,6 +101,17 @@ def atari_preset() -> dict[str, Any]:
         "unroll_length": 20,
         "entropy_cost": 0.01,
         "learning_rate": 4e-4,
+    }
+
+
+def minatar_preset() -> dict[str, Any]:
+    """Return settings for MinAtar's games."""
+    return {
+        "num_actors": 32,
+        "batch_size": 32,
+        "unroll_length": 20,
+        "entropy_cost": 0.01,
+        "learning_rate": 1e-3,
     }
 
 

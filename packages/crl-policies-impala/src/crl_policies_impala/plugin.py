@@ -19,6 +19,7 @@ def crl_policies() -> Iterable[PolicySpec]:
         presets={
             "atari": "crl_policies_impala.config:atari_preset",
             "cartpole": "crl_policies_impala.config:cartpole_preset",
+            "minatar": "crl_policies_impala.config:minatar_preset",
             "tutorial": "crl_policies_impala.config:tutorial_preset",
         },
     )

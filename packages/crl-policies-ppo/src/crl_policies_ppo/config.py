@@ -9,7 +9,14 @@ from pydantic import Field, field_validator, model_validator
 
 from crl_core.config import PolicyConfig
 
-__all__ = ["PpoConfig", "atari_preset", "cartpole_preset", "pendulum_preset", "tutorial_preset"]
+__all__ = [
+    "PpoConfig",
+    "atari_preset",
+    "cartpole_preset",
+    "minatar_preset",
+    "pendulum_preset",
+    "tutorial_preset",
+]
 
 
 class PpoConfig(PolicyConfig):
@@ -97,6 +104,18 @@ def atari_preset() -> dict[str, Any]:
         "num_steps": 128,
         "num_mini_batch": 4,
         "use_linear_lr_decay": True,
+    }
+
+
+def minatar_preset() -> dict[str, Any]:
+    """Return settings for MinAtar's games."""
+    return {
+        "use_gae": True,
+        "learning_rate": 1e-3,
+        "entropy_coef": 0.01,
+        "num_processes": 32,
+        "num_steps": 32,
+        "num_mini_batch": 8,
     }
 
 

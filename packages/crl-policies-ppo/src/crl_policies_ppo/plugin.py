@@ -19,6 +19,7 @@ def crl_policies() -> Iterable[PolicySpec]:
         presets={
             "atari": "crl_policies_ppo.config:atari_preset",
             "cartpole": "crl_policies_ppo.config:cartpole_preset",
+            "minatar": "crl_policies_ppo.config:minatar_preset",
             "pendulum": "crl_policies_ppo.config:pendulum_preset",
             "tutorial": "crl_policies_ppo.config:tutorial_preset",
         },
