@@ -80,6 +80,7 @@ def test_one_video_for_each_task(run: Path, tmp_path: Path) -> None:
         (["--video", "film.avi"], "should end in .mp4 or .gif"),
         (["--output", "missing/out.json"], "--output: there is no directory"),
         (["--device", "cuda:99"], "cuda:99"),
+        (["--fps", "5"], "--fps is the speed of a --video"),
     ],
 )
 def test_mistakes_get_one_message(
@@ -122,3 +123,12 @@ def test_returns_are_given_out_although_a_film_fails(
     shown = capsys.readouterr()
     assert len(json.loads(shown.out)["tasks"]["catch"]["returns"]) == 2
     assert "no film" in shown.err
+
+
+@pytest.mark.parametrize("options", [["--output", "run.json"], ["--task", "catch", "--video", "videos/film.gif"]])
+def test_nothing_is_written_into_the_run(run: Path, options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = files(run)
+    *others, name = options
+    assert call("eval", run, *others, run / name) == 2
+    assert "lies in the run's own directory" in capsys.readouterr().err
+    assert files(run) == before

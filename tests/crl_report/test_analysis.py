@@ -300,7 +300,7 @@ def test_a_seed_that_ran_twice_is_told(make_run: Any) -> None:
             {"tasks": [{"id": "a", "num_timesteps": 20}, {"id": "b", "num_timesteps": 20, "game": "pong"}]},
             "the game of task b of",
         ),
-        ({"testing_freq": 5}, "the steps between evaluations of"),
+        ({"testing_freq": 5}, "the steps between evaluations"),
         ({"cycle_count": 2}, "the number of cycles of"),
         ({"tasks": [{"id": "a", "num_timesteps": 20}, {"id": "c", "num_timesteps": 20}]}, "the tasks of"),
         ({"tasks": [{"id": "a", "num_timesteps": 20}, {"id": "b", "num_timesteps": 30}]}, "the budgets of steps of"),

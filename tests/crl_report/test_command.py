@@ -29,9 +29,11 @@ def test_everything_is_written(make_run: Any, tmp_path: Path, capsys: pytest.Cap
     assert report(tmp_path / "study", "--output", output) == 0
     assert {str(path.relative_to(output)) for path in output.rglob("*.*")} == {
         "csv/average_returns.csv",
+        "csv/curves.csv",
         "csv/final_returns.csv",
         "csv/forgetting_clear_cycle0.csv",
         "csv/forgetting_ppo_cycle0.csv",
+        "csv/scales.csv",
         "csv/summary.csv",
         "csv/transfer_clear.csv",
         "csv/transfer_ppo.csv",
@@ -70,6 +72,35 @@ def test_plasticity_is_shown_where_it_was_measured(make_run: Any, tmp_path: Path
     assert "<h2>Plasticity</h2>" not in (output / "report.html").read_text()
     assert "Sokar" not in (output / "methods.txt").read_text()
     assert {path.name for path in output.glob("*.p*")} == {"curves.pdf", "curves.png"}
+
+
+def test_what_is_drawn_and_divided_by_can_be_read(make_run: Any, tmp_path: Path) -> None:
+    make_run("study/0", {0: A, 1: B})
+    make_run("study/1", {0: A, 1: B}, policy="ppo")
+    report(tmp_path / "study", "--output", tmp_path / "report", "--window", "1")
+    curves = (tmp_path / "report/csv/curves.csv").read_text().splitlines()
+    assert curves[:3] == [
+        "panel,policy,step,mean,low,high,runs",
+        "a,clear,0.0,0.0,0.0,0.0,1",
+        "a,clear,10.0,5.0,5.0,5.0,1",
+    ]
+    scales = json.loads((tmp_path / "report/tables.json").read_text())["scales"]["cells"]
+    assert [(cell["row"], cell["column"], cell["value"]) for cell in scales] == [
+        ("a", "all policies", 10.0),
+        ("b", "all policies", 9.0),
+    ]
+    methods = (tmp_path / "report/methods.txt").read_text()
+    assert "cycle of a, b (20 steps each), and evaluated throughout, every 10 steps" in methods
+    assert "clear: 1 (seeds 0); ppo: 1 (seeds 0)." in methods
+    assert "without smoothing (as chosen)" in methods
+
+
+def test_a_reference_that_cannot_be_used_is_named_as_one(
+    make_run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, empty = make_run("0", {0: A, 1: B}), make_run("empty", {})
+    assert report(run, "--reference", empty, "--output", tmp_path / "report") == 2
+    assert "--reference: no run is left" in capsys.readouterr().err
 
 
 def test_a_second_report_replaces_the_first_and_nothing_else(make_run: Any, tmp_path: Path) -> None:
@@ -192,7 +223,9 @@ def test_a_run_s_own_directory_is_no_place_for_a_report(make_run: Any, capsys: p
     run = make_run("0", {0: A})
     before = sorted(run.iterdir())
     assert report(run, "--output", run) == 2
-    assert "is the directory of a run; name another" in capsys.readouterr().err
+    assert f"--output: {run} is a run's directory; name one for the report alone" in capsys.readouterr().err
+    assert report(run, "--output", run.parent) == 2
+    assert f"--output: {run} is a run's directory" in capsys.readouterr().err
     assert sorted(run.iterdir()) == before
 
 

@@ -64,8 +64,9 @@ def test_latex_turns_what_is_wider_than_long() -> None:
     rows = as_latex(
         Table("t", "Wide", ["policy", "runs", "final"], [["ppo", 3, Estimate(1.0, NAN, 1)]], 1)
     ).splitlines()
-    assert rows[2:11] == [
+    assert rows[2:12] == [
         r"\caption{Wide.}",
+        r"\label{tab:t}",
         r"\begin{tabular}{lr}",
         r"\toprule",
         r"policy & ppo \\",
@@ -85,6 +86,12 @@ def test_csv_has_a_line_for_each_cell_with_all_digits() -> None:
         "two,clear,4.0,,,,1",
         "two,a|b,0.5,,0.25,0.75,2",
     ]
+
+
+def test_latex_sets_times_and_not_other_letters() -> None:
+    table = Table("t", "max F x 10 of x 3", ["box 1"], [], 1)
+    assert as_latex(table).splitlines()[2] == r"\caption{max F $\times$ 10 of $\times$ 3.}"
+    assert "box 1" in as_latex(table)
 
 
 def test_csv_says_of_figures_ten_times_as_large_that_they_are() -> None:

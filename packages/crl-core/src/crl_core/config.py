@@ -136,14 +136,14 @@ class RunConfig(Settings):
     render_freq: int | None = Field(
         None,
         ge=1,
-        description="Steps between two films, into videos/: of an episode of the task in training the "
-        "first 1,000 steps.",
+        description="Steps between two films in videos/, each of an episode (its first 1,000 steps) of the "
+        "task in training.",
     )
     plasticity_freq: int | None = Field(
         None,
         ge=1,
         description="Steps between two measurements of the network's dormant units, effective rank, weights and "
-        "gradients.",
+        "gradients, which `crl report` draws.",
     )
     timesteps_per_save: int = Field(30_000, ge=1, description="Steps between two checkpoints.")
     comment: str = Field("", description="Free text that is stored with the run.")

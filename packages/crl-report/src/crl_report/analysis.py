@@ -83,6 +83,7 @@ class Analysis:
         scaled: those of them that did not always return 0, so that their figures can be divided by s_i.
         groups: the groups.
         window: evaluations in a trailing mean.
+        window_chosen: whether the user chose it.
         shared_scale: whether s_i is the same for all groups.
         reference_policy: whose runs forward transfer is measured against; None without such runs.
         notes: what a reader should know.
@@ -95,6 +96,7 @@ class Analysis:
     scaled: tuple[int, ...]
     groups: tuple[GroupAnalysis, ...]
     window: int
+    window_chosen: bool
     shared_scale: bool
     reference_policy: str | None
     notes: tuple[str, ...]
@@ -131,8 +133,12 @@ def analyse(
     if window is not None and window > fewest:
         notes = [
             *notes,
-            f"the window of {window} evaluations reaches beyond a training, the shortest of which has {fewest}",
+            (
+                f"the window of {window} evaluations reaches beyond a training, the shortest of which has {fewest}: "
+                f"forgetting and transfer mix in evaluations from before it; use --window {fewest} or less"
+            ),
         ]
+    window_chosen = window is not None
     window = window or max(1, min(LARGEST_WINDOW, math.ceil(fewest / _WINDOWS_IN_A_VISIT)))
     areas = _Areas(references, window, first)
     smoothed = [[_smooth(run, window) for run in group.runs] for group in groups]
@@ -164,6 +170,7 @@ def analyse(
         scaled=scaled,
         groups=tuple(analysed),
         window=window,
+        window_chosen=window_chosen,
         shared_scale=shared_scale,
         reference_policy=references[0].policy if references else None,
         notes=(*notes, *lacking, *unscaled, *areas.missing(first.tasks)),

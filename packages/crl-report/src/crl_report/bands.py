@@ -5,14 +5,15 @@ Letters in shapes: R runs, G steps of a common grid, K evaluations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from crl_report.analysis import Analysis, GroupAnalysis
+from crl_report.analysis import Analysis, GroupAnalysis, RunAnalysis
 from crl_report.records import Curve, Floats
 
 __all__ = ["CONFIDENCE", "Band", "average_band", "band", "plasticity_band", "task_band"]
@@ -41,9 +42,15 @@ class Band:
     runs: npt.NDArray[np.int64]
 
 
-def band(curves: Sequence[Curve]) -> Band:
-    """Return the mean over curves of what each is at a step, on straight lines between its evaluations."""
+def band(curves: Sequence[Curve], *, until: float = math.inf) -> Band:
+    """Return the mean over curves of what each is at a step, on straight lines between its evaluations.
+
+    Args:
+        curves: one for each run.
+        until: the step at which the band ends, if it gets so far.
+    """
     grid = np.unique(np.concatenate([curve.steps for curve in curves]))
+    grid = grid[grid <= until]
     if len(grid) > _MOST_STEPS:
         grid = np.linspace(grid[0], grid[-1], _MOST_STEPS)
     values = np.array([np.interp(grid, curve.steps, curve.values, left=np.nan, right=np.nan) for curve in curves])
@@ -60,29 +67,37 @@ def band(curves: Sequence[Curve]) -> Band:
 
 def task_band(group: GroupAnalysis, task: int) -> Band | None:
     """Return a group's band for a task, or None if no run evaluated it."""
-    curves = [run.curves[task] for run in group.runs if task in run.curves]
-    return band(curves) if curves else None
+    return _group_band(group, lambda run: run.curves.get(task))
 
 
 def plasticity_band(group: GroupAnalysis, name: str) -> Band | None:
     """Return a group's band of something measured of its networks, or None if no run measured it."""
-    curves = [run.record.plasticity[name] for run in group.runs if name in run.record.plasticity]
-    return band(curves) if curves else None
+    return _group_band(group, lambda run: run.record.plasticity.get(name))
 
 
 def average_band(analysis: Analysis, group: GroupAnalysis) -> Band | None:
     """Return a group's band of the mean over tasks of R_i / s_i, from the runs that evaluated all tasks."""
-    averages: list[Curve] = []
-    for run in group.runs:
-        curves = [run.curves[i] for i in analysis.scaled if i in run.curves]
-        if curves and len(curves) == len(analysis.scaled):
-            steps = np.unique(np.concatenate([curve.steps for curve in curves]))
-            steps = steps[(steps >= max(c.steps[0] for c in curves)) & (steps <= min(c.steps[-1] for c in curves))]
-            if not len(steps):
-                continue
-            divided = [
-                np.interp(steps, curve.steps, curve.values) / group.scales[i]
-                for i, curve in zip(analysis.scaled, curves, strict=True)
-            ]
-            averages.append(Curve(steps, np.mean(divided, axis=0)))
-    return band(averages) if averages else None
+    return _group_band(group, lambda run: _average(run, analysis.scaled, group.scales))
+
+
+def _group_band(group: GroupAnalysis, curve_of: Callable[[RunAnalysis], Curve | None]) -> Band | None:
+    """Return the band of the runs that have a curve, up to the first end of a run that has come to its end.
+
+    Runs overshoot their budgets, each a little differently: beyond that step the mean would be of other runs.
+    """
+    found = {run.record.source: (run, curve) for run in group.runs if (curve := curve_of(run)) is not None}
+    ends = [float(curve.steps[-1]) for run, curve in found.values() if run.record.finished]
+    return band([curve for _, curve in found.values()], until=min(ends, default=math.inf)) if found else None
+
+
+def _average(run: RunAnalysis, tasks: Sequence[int], scales: Mapping[int, float]) -> Curve | None:
+    curves = {i: run.curves[i] for i in tasks if i in run.curves}
+    if not curves or len(curves) < len(tasks):
+        return None
+    steps = np.unique(np.concatenate([curve.steps for curve in curves.values()]))
+    begin, end = max(c.steps[0] for c in curves.values()), min(c.steps[-1] for c in curves.values())
+    steps = steps[(steps >= begin) & (steps <= end)]
+    if not len(steps):
+        return None
+    divided = [np.interp(steps, curve.steps, curve.values) / scales[i] for i, curve in curves.items()]
+    return Curve(steps, np.mean(divided, axis=0))

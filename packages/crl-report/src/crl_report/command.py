@@ -51,21 +51,24 @@ _NOT_IN_EVERY_REPORT = (
     type=click.Choice(["shared", "own"]),
     default="shared",
     show_default=True,
-    help="What returns are divided by: the largest of all policies, so that they compare, or of each by itself.",
+    help="What returns are divided by: the largest of all policies, so that they compare, or of each by itself, so "
+    "that they do not.",
 )
 @click.option(
     "--reference",
     "references",
     multiple=True,
     metavar="RUN",
-    help="Runs that trained on one task alone, for forward transfer; may be repeated.",
+    help="Runs, folders or patterns of runs, that trained on one task alone, as long as the others, for forward "
+    "transfer; may be repeated.",
 )
 @click.option(
     "--label",
     "labels",
     multiple=True,
     metavar="LABEL=NEW",
-    help="Another label for a group of runs; groups with the same become one; may be repeated.",
+    help="Another name for the group of runs that the report names LABEL; groups with the same become one; may be "
+    "repeated.",
 )
 @click.option(
     "--tensorboard",
@@ -91,8 +94,8 @@ def report(
     """Report on RUNS: run directories, folders of them (as of a config file), or patterns of either.
 
     All are of one experiment. They are grouped by policy and by the settings in which the runs of a policy differ.
-    Writes report.html, curves.png, curves.pdf, tables.md, tables.tex, tables.json, methods.txt, and a
-    CSV file for each table in csv/; of runs with --plasticity-freq also plasticity.png and plasticity.pdf.
+    Writes report.html, curves.png, curves.pdf, tables.md, tables.tex, tables.json, methods.txt, and CSV
+    files of the tables and the curves in csv/; of runs with --plasticity-freq also plasticity.png and plasticity.pdf.
     """
     if bool(runs) == bool(tensorboard):
         raise ReportError(
@@ -102,12 +105,13 @@ def report(
         raise ReportError(
             "--experiment, --tasks, --task-steps and --cycles go with --tensorboard; runs say it themselves"
         )
-    if (output / "run.json").exists():
-        raise ReportError(f"--output: {output} is the directory of a run; name another")
+    for directory in (output, *(output.iterdir() if output.is_dir() else ())):
+        if (directory / "run.json").exists():
+            raise ReportError(f"--output: {directory} is a run's directory; name one for the report alone")
     records, notes = read_runs(find_runs(runs)) if runs else _past_runs(tensorboard, past)
     refuse_mixed_experiments(records)
     groups = rename_groups(group_runs(records), labels)
-    reference_records, reference_notes = read_runs(find_runs(references)) if references else ([], [])
+    reference_records, reference_notes = _references(references)
     analysis = analyse(
         groups,
         window=window,
@@ -121,6 +125,13 @@ def report(
     _write(analysis, tables, output)
     Console().print(_for_terminal(tables[0]))
     click.echo(f"written: {output / 'report.html'}")
+
+
+def _references(places: Sequence[str]) -> tuple[list[RunRecord], list[str]]:
+    try:
+        return read_runs(find_runs(places)) if places else ([], [])
+    except ReportError as error:
+        raise ReportError(f"--reference: {error}") from error
 
 
 def _past_runs(folders: Sequence[str], past: Mapping[str, Any]) -> tuple[list[RunRecord], list[str]]:
@@ -138,28 +149,36 @@ def _write(analysis: Analysis, tables: Sequence[Table], output: Path) -> None:
     from crl_report.figures import write_figures  # these import matplotlib, plotly and scipy, which take seconds
     from crl_report.methods import describe_methods
     from crl_report.page import make_page
-    from crl_report.style import make_figures
+    from crl_report.style import curves_as_csv, make_figures
 
     figures, methods = make_figures(analysis), describe_methods(analysis)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
     texts = {
         "report.html": make_page(analysis, figures, tables, methods, versions=versions),
         "tables.md": "\n".join(as_markdown(table) for table in tables),
-        "tables.tex": "\n".join(as_latex(table) for table in tables),
+        "tables.tex": "% needs \\usepackage{booktabs}\n\n" + "\n".join(as_latex(table) for table in tables),
         "tables.json": as_json(tables),
         "methods.txt": methods + "\n",
+        "curves.csv": curves_as_csv(figures["curves"], [group.label for group in analysis.groups]),
         **{f"{table.name}.csv": as_csv(table) for table in tables},
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=output, prefix=".unfinished-") as unfinished:
             for name, panels in figures.items():
-                write_figures(name, panels, [group.label for group in analysis.groups], Path(unfinished))
+                write_figures(name, panels, _with_runs(analysis), Path(unfinished))
             for name, text in texts.items():
                 (Path(unfinished) / name).write_text(text, encoding="utf-8")
             _replace(Path(unfinished), output)
     except OSError as error:
         raise ReportError(f"--output: {output} cannot be written: {error.strerror or error}") from error
+
+
+def _with_runs(analysis: Analysis) -> list[str]:
+    """Return each group's label with its number of runs."""
+    counts = [len(group.runs) for group in analysis.groups]
+    named = zip(analysis.groups, counts, strict=True)
+    return [f"{group.label} ({count} run{'s' if count > 1 else ''})" for group, count in named]
 
 
 def _replace(made: Path, output: Path) -> None:

@@ -39,13 +39,13 @@ def refuse_mixed_experiments(runs: Sequence[RunRecord]) -> None:
             ("tasks", ", ".join(task.id for task in first.tasks), ", ".join(task.id for task in run.tasks)),
             ("number of cycles", first.cycle_count, run.cycle_count),
             ("budgets of steps", _budgets(first), _budgets(run)),
-            ("steps between evaluations", first.testing_freq, run.testing_freq),
+            ("steps between evaluations (--continual-testing-freq)", first.testing_freq, run.testing_freq),
             *_differing_tasks(first, run),
         ]:
             if one != other:
                 raise ReportError(
                     f"runs of different experiments cannot share a report: the {what} of {first.source}: {one}; of "
-                    f"{run.source}: {other}. Name the runs of one experiment"
+                    f"{run.source}: {other}. Name runs of one experiment with the same options"
                 )
 
 

@@ -22,6 +22,8 @@ def describe_methods(analysis: Analysis) -> str:
     text = environment.get_template("methods.txt.jinja").render(
         analysis=analysis,
         trained=[analysis.tasks[i].id for i in analysis.trained],
+        budgets=_budgets(analysis),
+        schedule=_schedule(analysis),
         unfinished=sum(not run.record.finished for group in analysis.groups for run in group.runs),
         games=any(analysis.tasks[i].game in RANDOM_AND_HUMAN for i in analysis.evaluated),
         plasticity=any(run.record.plasticity for group in analysis.groups for run in group.runs),
@@ -29,3 +31,19 @@ def describe_methods(analysis: Analysis) -> str:
         confidence=round(100 * CONFIDENCE),
     )
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+def _budgets(analysis: Analysis) -> str:
+    """Return how long the tasks are trained: one number where all are equal."""
+    tasks = [analysis.tasks[i] for i in analysis.trained]
+    if len({task.num_timesteps for task in tasks}) == 1:
+        return f"{tasks[0].num_timesteps:,} steps each"
+    return ", ".join(f"{task.id} {task.num_timesteps:,} steps" for task in tasks)
+
+
+def _schedule(analysis: Analysis) -> str:
+    """Return how often tasks are evaluated, and with how many episodes, as far as that is known."""
+    distance = analysis.groups[0].runs[0].record.testing_freq
+    every = "at the ends of trainings" if distance is None else f"every {distance:,} steps and at the ends of trainings"
+    episodes = sorted({task.episodes for task in analysis.tasks if task.episodes is not None})
+    return every + (f", with {' or '.join(map(str, episodes))} episodes of each task" if episodes else "")

@@ -31,6 +31,8 @@ _INCIDENTAL = {  # fields of a task that change nothing about what its returns m
     *("vectorization", "environment_threads", "step_timeout_seconds"),
 }
 
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+
 Row = Mapping[str, Any]
 
 
@@ -114,21 +116,22 @@ def read_run(directory: Path) -> RunRecord:
         raise ReportError(str(error)) from error
     except OSError as error:
         raise ReportError(f"{directory}: it cannot be read: {error.strerror or error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
-        raise ReportError(
-            f"{directory}: {_RECORD} or {_METRICS} is not as a run writes it: {type(error).__name__}: {error}"
-        ) from error
+    except _MALFORMED as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
+        raise ReportError(f"{directory}: {_RECORD} is not as a run writes it: {what}") from error
 
 
 def _record(directory: Path, record: Row) -> RunRecord:
     rows, notes = _rows(directory / _METRICS)
     tasks = tuple(task_record(task) for task in record["experiment"]["tasks"])
-    curves = _curves(str(directory), rows)
+    try:
+        curves, visits = _curves(str(directory), rows), tuple(_visits(rows))
+    except _MALFORMED as error:
+        raise ReportError(f"{directory / _METRICS}: a row is not as a run writes it: {error}") from error
     names = [f"eval_reward/{index}" for index in range(len(tasks))]
     known = {index: curves[name] for index, name in enumerate(names) if name in curves}
     if not known:
         raise ReportError(f"{directory}: it has no evaluation yet")
-    visits = tuple(_visits(rows))
     experiment = record["experiment"]
     cycle_count = int(experiment["cycle_count"])
     ended = sum(visit.end is not None for visit in visits)
@@ -177,6 +180,7 @@ def task_record(task: Row) -> TaskRecord:
         trained=not task.get("eval_mode", False),
         num_timesteps=int(task["num_timesteps"]),
         game=task.get("game") if task.get("type") == "atari" else None,
+        episodes=task.get("continual_eval_num_returns"),
         definition=json.dumps({name: task[name] for name in sorted(task) if name not in _INCIDENTAL}),
     )
 

@@ -39,6 +39,7 @@ class TaskRecord:
         trained: whether it is trained on; else it is only evaluated.
         num_timesteps: its budget of steps at each visit.
         game: the Atari game that it is, as ALE names it; None for any other task.
+        episodes: how many each of its evaluations has; None where that is not known.
         definition: everything that makes it the task it is, as JSON; empty where that is not known.
     """
 
@@ -46,6 +47,7 @@ class TaskRecord:
     trained: bool
     num_timesteps: int
     game: str | None = None
+    episodes: int | None = None
     definition: str = ""
 
 

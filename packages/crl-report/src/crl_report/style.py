@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from crl_report.analysis import Analysis
 from crl_report.bands import Band, average_band, plasticity_band, task_band
 
-__all__ = ["SHADE", "Panel", "colour", "make_figures"]
+__all__ = ["SHADE", "Panel", "colour", "curves_as_csv", "make_figures"]
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without its yellow and black.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7F3C8D", "#666666")
 SHADE = "#E6E6E6"
-_ROOM = 0.3
+_TITLES = {"dormant_fraction": "dormant fraction of all units", "gradient_norm": "gradient norm, after clipping"}
+_ROOM = 0.1
+_TOO_FEW = 2  # runs, whose interval is 13 standard errors to either side
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class Panel:
         bands: a band for each group, None where the group has none.
         shaded: the steps between which the task is trained.
         dashed: whether the task is only evaluated.
+        bounds: what no value can be below and above.
     """
 
     title: str
@@ -33,13 +40,19 @@ class Panel:
     bands: Sequence[Band | None]
     shaded: Sequence[tuple[float, float]]
     dashed: bool
+    bounds: tuple[float, float] = (-np.inf, np.inf)
 
     def limits(self) -> tuple[float, float]:
-        """Return the vertical axis: the mean curves and some room, as the interval of two runs may go far beyond."""
-        means = [value for band in self.bands if band is not None for value in (band.mean.min(), band.mean.max())]
-        low, high = min(means, default=0.0), max(means, default=1.0)
+        """Return the vertical axis: room for all that is drawn but the intervals of two runs, which are huge."""
+        shown = [np.empty(0)]
+        for band in self.bands:
+            if band is not None:
+                several = band.runs > _TOO_FEW
+                shown += [band.mean, band.low[several], band.high[several]]
+        values = np.concatenate(shown).clip(*self.bounds)
+        low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
         room = _ROOM * (high - low) or 1.0
-        return float(low - room), float(high + room)
+        return low - room, high + room
 
 
 def colour(index: int) -> str:
@@ -51,6 +64,20 @@ def make_figures(analysis: Analysis) -> dict[str, list[Panel]]:
     """Return the panels of each figure: `curves`, and `plasticity` where some run measured it."""
     plasticity = _plasticity_panels(analysis)
     return {"curves": _curve_panels(analysis), **({"plasticity": plasticity} if plasticity else {})}
+
+
+def curves_as_csv(panels: Sequence[Panel], labels: Sequence[str]) -> str:
+    """Return what panels draw as CSV, a line for each step of each curve."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["panel", "policy", "step", "mean", "low", "high", "runs"])
+    for panel in panels:
+        for label, band in zip(labels, panel.bands, strict=True):
+            if band is not None:
+                columns = (band.steps, band.mean, band.low, band.high, band.runs)
+                for row in zip(*(column.tolist() for column in columns), strict=True):
+                    writer.writerow([panel.title, label, *row])
+    return text.getvalue()
 
 
 def _curve_panels(analysis: Analysis) -> list[Panel]:
@@ -77,18 +104,24 @@ def _plasticity_panels(analysis: Analysis) -> list[Panel]:
     names = dict.fromkeys(name for run in runs for name in run.plasticity)
     return [
         Panel(
-            title=name.replace("_", " ").replace("/layer", ", layer "),
-            unit=_plasticity_unit(name),
+            title=_TITLES.get(name, name.replace("_", " ").replace("/layer", ", layer ")),
+            unit="share of units" if _is_share(name) else name.partition("/")[0].replace("_", " "),
             bands=[plasticity_band(group, name) for group in analysis.groups],
-            shaded=[],
+            shaded=_every_second_training(analysis),
             dashed=False,
+            bounds=(0.0, 1.0 if _is_share(name) else np.inf),
         )
         for name in names
     ]
 
 
-def _plasticity_unit(name: str) -> str:
-    return "share of units" if name.startswith("dormant_fraction") else name.partition("/")[0].replace("_", " ")
+def _is_share(name: str) -> bool:
+    return name.startswith("dormant_fraction")
+
+
+def _every_second_training(analysis: Analysis) -> list[tuple[float, float]]:
+    trainings = sorted(region for task in analysis.trained for region in _regions(analysis, task))
+    return trainings[1::2]
 
 
 def _regions(analysis: Analysis, task: int) -> list[tuple[float, float]]:

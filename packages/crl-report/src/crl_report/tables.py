@@ -16,7 +16,7 @@ from crl_report.metrics import Estimate, Interval
 
 __all__ = ["Cell", "Table", "make_tables"]
 
-Cell = str | int | Estimate | Interval | None
+Cell = str | int | float | Estimate | Interval | None
 """What stands in a table; None where there is nothing to show."""
 
 Values = Mapping[tuple[int, int], float]
@@ -64,6 +64,7 @@ def make_tables(analysis: Analysis) -> list[Table]:
             analysis, "average_returns", "Average return over the whole run", lambda run: run.area, analysis.evaluated
         ),
         *_human_normalized(analysis),
+        _scales(analysis),
         *(
             table
             for group, name in zip(analysis.groups, _file_names(analysis), strict=True)
@@ -165,6 +166,16 @@ def _human_normalized(analysis: Analysis) -> Iterator[Table]:
         }
 
     yield _by_task(analysis, "human_normalized", "Human-normalized final return, percent", scores, [*games])
+
+
+def _scales(analysis: Analysis) -> Table:
+    """Return s_i of each task: of all policies, or of each."""
+    groups = analysis.groups[:1] if analysis.shared_scale else analysis.groups
+    labels = ["all policies"] if analysis.shared_scale else [group.label for group in groups]
+    rows: list[list[Cell]] = [
+        [_task_name(analysis, i), *(group.scales[i] for group in groups)] for i in analysis.scaled
+    ]
+    return Table("scales", "Scale s, which returns are divided by", ["task", *labels], rows, 2)
 
 
 def _matrices(analysis: Analysis, group: GroupAnalysis, name: str) -> Iterator[Table]:

@@ -16,6 +16,7 @@ from crl_report.tables import Cell, Table
 __all__ = ["as_csv", "as_json", "as_latex", "as_markdown", "explained", "shown"]
 
 _NOTHING = "--"
+_TIMES = re.compile(r"\bx (?=\d)")
 _MINUS = re.compile(r"-(?=\d)")
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -34,16 +35,20 @@ def as_markdown(table: Table) -> str:
 
 
 def as_latex(table: Table) -> str:
-    """Return a table for LaTeX with the package booktabs; one that is wider than long is turned, as pages are not."""
+    """Return a table for LaTeX, whose preamble needs the package booktabs.
+
+    A table that is wider than long is turned, as pages are longer than wide.
+    """
     if len(table.columns) > len(table.rows) + 1:
         table = table.turned()
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{_latex_text(' '.join([f'{table.title}.', explained(table)]).strip())}}}",
+        rf"\label{{tab:{table.name}}}",
         rf"\begin{{tabular}}{{l{''.join(_aligned(table, 'r'))}}}",
         r"\toprule",
-        _latex_row([_escaped(column) for column in table.columns]),
+        _latex_row([_latex_text(column) for column in table.columns]),
         r"\midrule",
         *(_latex_row([_latex_cell(cell, table.digits) for cell in row]) for row in table.rows),
         r"\bottomrule",
@@ -106,6 +111,8 @@ def shown(cell: Cell, digits: int) -> str:
                 f" [{_number(cell.low, digits)}, {_number(cell.high, digits)}]" if math.isfinite(cell.low) else ""
             )
             return f"{_number(cell.value, digits)}{interval}"
+        case float():
+            return _number(cell, digits)
     return str(cell)
 
 
@@ -152,7 +159,7 @@ def _latex_cell(cell: Cell, digits: int) -> str:
 
 
 def _latex_text(text: str) -> str:
-    return _escaped(text).replace("±", r"$\pm$")
+    return _TIMES.sub(r"$\\times$ ", _escaped(text)).replace("±", r"$\pm$")
 
 
 def _escaped(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,11 @@ _log = logging.getLogger(__name__)
 )
 @click.option("--episodes", type=click.IntRange(min=1), help="Of each task.  [default: as many as in the run]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Gives the same episodes again.")
-@click.option("--video", type=click.Path(path_type=Path), help="Film one more episode: a .mp4 or .gif for each task.")
+@click.option(
+    "--video",
+    type=click.Path(path_type=Path),
+    help="Film one more episode: a .mp4 or .gif, for each of several tasks one with its name added.",
+)
 @click.option("--fps", type=click.FloatRange(min=1, max=100), help="Pictures per second.  [default: the environment's]")
 @click.option(
     "--output",
@@ -68,11 +73,10 @@ def eval_(
         plan = read_run(run, device=device).plan
         path = evaluation.choose_checkpoint(run, checkpoint)
         chosen = evaluation.choose_tasks(plan, tasks, episodes=episodes)
+        _check_outputs(run, output, video, fps)
         if video is not None:
             check_video(video)
         videos = {} if video is None else _of_tasks(video, {i: task.id for i, task in chosen.items()})
-        if output is not None and not output.absolute().parent.is_dir():
-            raise click.ClickException(f"--output: there is no directory {output.absolute().parent}")
         _log.info("checkpoint: %s, %s", path.name, share_out_cores(plan))
         with evaluation.loaded_policy(plan, path) as policy, HangWatch(beat=lambda: None, tell=_tell):
             progress = ProgressObserver(console, plan.experiment.model_copy(update={"tasks": tuple(chosen.values())}))
@@ -92,7 +96,22 @@ def eval_(
             for index, file in videos.items():
                 with evaluation.film_task(policy, index, chosen[index], seed=seed) as film:
                     write_video(file, film, frames_per_second=fps or film.frames_per_second)
-                console.print(f"filmed: {file}", highlight=False, soft_wrap=True, markup=False)
+                assert film.episode is not None, "a film is of a whole episode"
+                returned = f"return {film.episode.episode_return:g}, {film.episode.length} steps"
+                console.print(f"filmed: {file} ({returned})", highlight=False, soft_wrap=True, markup=False)
+
+
+def _check_outputs(run: Path, output: Path | None, video: Path | None, fps: float | None) -> None:
+    """Check what is to be written before anything is played."""
+    if fps is not None and video is None:
+        raise click.UsageError("--fps is the speed of a --video; name one")
+    if output is not None and not os.access(output.absolute().parent, os.W_OK):
+        is_there = output.absolute().parent.is_dir()
+        problem = "nothing can be written into" if is_there else "there is no directory"
+        raise click.UsageError(f"--output: {problem} {output.absolute().parent}")
+    for option, path in (("--output", output), ("--video", video)):
+        if path is not None and run.resolve() in path.resolve().parents:
+            raise click.UsageError(f"{option}: {path} lies in the run's own directory; name a file elsewhere")
 
 
 def _tell(failure: CrlError) -> None:

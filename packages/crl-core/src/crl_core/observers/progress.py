@@ -53,10 +53,9 @@ class ProgressObserver(Observer):
 
     def evaluation_progress(self, progress: EvaluationProgress) -> None:
         """Move the evaluation bar."""
-        line = (
-            f"evaluating {self._num_evaluated} tasks: {progress.episodes}/{progress.num_episodes} episodes, "
-            f"{progress.steps:,} steps"
-        )
+        tasks = f"{self._num_evaluated} task{'s' if self._num_evaluated > 1 else ''}"
+        episodes = f"{progress.episodes}/{progress.num_episodes} episodes"
+        line = f"evaluating {tasks}: {episodes}, {progress.steps:,} steps"
         self._show(progress.episodes, progress.num_episodes, line)
 
     def evaluated(self, at: Moment, returns: Returns) -> None:
