@@ -30,7 +30,19 @@ TINY_RUN = {
     "eval-max-steps": 100,
 }
 
-# The same with a policy that was just written, on the tutorial, on a game and on an experiment that was just written.
+# A run through the three games of MinAtar, twice.
+TINY_MINATAR_RUN = {
+    "policy": "clear",
+    "preset": "minatar",
+    "experiment": "minatar_3_tasks_2_cycles",
+    "num-timesteps": 2000,
+    "replay-buffer-frames": 2000,
+    "continual-eval-num-returns": 1,
+    "eval-max-steps": 100,
+    "output-dir": "minatar",
+}
+
+# The first, with a policy that was just written, on the tutorial, a game and an experiment that was just written.
 NEW_POLICY_RUNS = {
     "tutorial": ("--preset=tutorial", "--num-timesteps=2000", "--continual-eval-num-returns=5"),
     "breakout": ("--num-timesteps=400", "--num-envs=4", "--continual-eval-num-returns=1", "--eval-max-steps=100"),
@@ -50,9 +62,10 @@ def check(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Install CLEAR and reports from wheels, as users do, and run the main job from an empty directory."""
+    """Install CLEAR, MinAtar and reports from wheels, as users do, and run the main jobs from an empty directory."""
     constraints = build_wheels(session)
-    session.install("-c", "constraints.txt", "-c", str(constraints), "crl-policies-clear", "crl-report")
+    packages = ("crl-policies-clear", "crl-report", "crl-tasks-minatar")
+    session.install("-c", "constraints.txt", "-c", str(constraints), *packages)
     session.run("pip", "check")
     elsewhere = Path(session.create_tmp()) / "elsewhere"
     shutil.rmtree(elsewhere, ignore_errors=True)
@@ -62,6 +75,7 @@ def wheels(session: nox.Session) -> None:
         session.run("crl", "plugins", env=strict)
         session.run("crl", "list", "policies", env=strict)
         session.run("crl", "run", *(f"--{name}={value}" for name, value in TINY_RUN.items()), env=strict)
+        session.run("crl", "run", *(f"--{name}={value}" for name, value in TINY_MINATAR_RUN.items()), env=strict)
         session.run("crl", "report", "runs", env=strict)
 
 

@@ -56,6 +56,11 @@ def test_the_nature_network_is_the_published_one() -> None:
     assert wide == [192, 384, 384]
 
 
+def test_the_grid_network_is_the_published_one_and_pads_what_is_smaller() -> None:
+    assert GridCnn((10, 10, 10)).linear.in_features == 16 * 8 * 8
+    assert GridCnn((1, 6, 7)).linear.in_features == 16 * 6 * 7
+
+
 def test_the_residual_network_is_the_published_one() -> None:
     network = ResidualCnn((4, 84, 84))
     convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]

@@ -19,6 +19,7 @@ from crl_core.errors import ExperimentError
 
 __all__ = ["GridCnn", "Mlp", "NatureCnn", "ResidualCnn", "encode", "make_encoder", "prepare_observations"]
 
+_SMALLEST_UNPADDED_IMAGE = 8
 _SMALLEST_NATURE_IMAGE = 36  # below it the Nature CNN's strides leave nothing of an image
 
 
@@ -93,13 +94,18 @@ class _ResidualSection(nn.Module):
 
 
 class GridCnn(nn.Module):
-    """One 3x3 convolution and a linear layer, for images too small for strides: `[B, C, H, W]` to `[B, 128]`."""
+    """One 3x3 convolution and a linear layer, for images too small for strides: `[B, C, H, W]` to `[B, 128]`.
+
+    The network of Young and Tian (2019, arXiv 1903.03176), which does not pad images of 10 x 10. Those below 8 x 8 are
+    padded, as they would lose much of their width.
+    """
 
     def __init__(self, shape: tuple[int, ...], *, features: int = 128) -> None:
         """Make a network for images of `shape` (C, H, W)."""
         super().__init__()
+        padding = int(min(shape[1:]) < _SMALLEST_UNPADDED_IMAGE)
         self.convolutions = nn.Sequential(
-            nn.Conv2d(shape[0], 16, kernel_size=3, padding=1), nn.ReLU(inplace=True), nn.Flatten()
+            nn.Conv2d(shape[0], 16, kernel_size=3, padding=padding), nn.ReLU(inplace=True), nn.Flatten()
         )
         self.linear = nn.Linear(_output_size(self.convolutions, shape), features)
         self.num_features = features
