@@ -12,7 +12,7 @@ from crl_report.bands import band, task_band
 from crl_report.groups import group_runs
 from crl_report.reading import read_run
 from crl_report.records import Curve
-from crl_report.style import Panel
+from crl_report.style import Panel, make_figures
 
 
 def curve(steps: list[float], values: list[float]) -> Curve:
@@ -54,10 +54,17 @@ def test_a_band_of_finished_runs_ends_where_the_first_of_them_does(make_run: Any
     assert made.runs.tolist() == [2, 2, 2]
 
 
-def test_the_axis_has_the_intervals_of_three_runs_and_the_bounds_of_shares() -> None:
-    three = band([curve([0], [0.0]), curve([0], [0.5]), curve([0], [1.0])])
-    panel = Panel("share", "share of units", [three, None], [], dashed=False, bounds=(0.0, 1.0))
+def test_the_axis_has_the_intervals_of_three_runs_and_the_bounds_of_shares(make_run: Any) -> None:
+    shares = [
+        read_run(make_run(str(seed), {0: {0: 0.0}}, seed=seed, plasticity={"dormant_fraction": {10: share}}))
+        for seed, share in enumerate([0.0, 0.5, 1.0])
+    ]
+    (panel,) = make_figures(analyse(group_runs(shares), window=1))["plasticity"]
+    (share,) = panel.bands
+    assert share is not None
+    assert (share.low[0], share.mean[0], share.high[0]) == (0.0, 0.5, 1.0)
     assert panel.limits() == (pytest.approx(-0.1), pytest.approx(1.1))
+    three = band([curve([0], [0.0]), curve([0], [0.5]), curve([0], [1.0])])
     low, high = Panel("return", "return", [three], [], dashed=False).limits()
     assert low < three.low[0] < three.high[0] < high
     two = band([curve([0, 1], [0.0, 1.0]), curve([0, 1], [1.0, 2.0])])

@@ -13,11 +13,11 @@ import pytest
 from crl_core.errors import EnvironmentFailure
 from crl_core.testing import parametrize_experiment_checks
 from crl_tasks_minatar.envs import MinAtarEnvs
-from crl_tasks_minatar.games import GAMES
+from crl_tasks_minatar.games import GAMES, Game
 from crl_tasks_minatar.task import MinAtarTask
 
 
-def make(game: str, num_envs: int, *, limit: int = 10_000, seed: int = 0) -> MinAtarEnvs:
+def make(game: Game, num_envs: int, *, limit: int = 10_000, seed: int = 0) -> MinAtarEnvs:
     envs = MinAtarEnvs(game, num_envs, sticky_action_prob=0.1, difficulty_ramping=True, max_episode_steps=limit)
     envs.reset(seed=np.arange(seed, seed + num_envs, dtype=np.int32))
     return envs
@@ -27,7 +27,7 @@ def originals(game: str, num_envs: int, *, seed: int = 0) -> list[Any]:
     """Return the library's own environments, seeded and reset."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what it draws with
-        from minatar import Environment  # noqa: PLC0415  # takes seconds
+        from minatar import Environment  # noqa: PLC0415  # it imports matplotlib, which takes seconds
 
     environments = []
     for each in range(seed, seed + num_envs):

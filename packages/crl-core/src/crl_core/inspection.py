@@ -85,7 +85,7 @@ class Inspection:
             yield
         except (Interrupted, RunDirectoryError):
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is
+        except Exception as error:  # noqa: BLE001  # a renderer or a network may fail in any way
             self._on_wait()  # which raises where it is training itself that cannot go on
             _log.warning("%s: %s; the run goes on without %s", type(error).__name__, error, without)
 

@@ -109,7 +109,7 @@ class _Layer(NamedTuple):
     rank: float | None
 
 
-class _Activations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's has no types
+class _Activations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch gives TorchDispatchMode no types
     """Measures what activation functions give while it is entered, whether modules or functions compute them.
 
     Attributes:
@@ -117,7 +117,7 @@ class _Activations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # nor has this
+        super().__init__()  # type: ignore[no-untyped-call]  # nor its constructor
         self.layers: list[_Layer] = []
 
     def __torch_dispatch__(

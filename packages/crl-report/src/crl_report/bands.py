@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -70,9 +70,13 @@ def task_band(group: GroupAnalysis, task: int) -> Band | None:
     return _group_band(group, lambda run: run.curves.get(task))
 
 
-def plasticity_band(group: GroupAnalysis, name: str) -> Band | None:
-    """Return a group's band of something measured of its networks, or None if no run measured it."""
-    return _group_band(group, lambda run: run.record.plasticity.get(name))
+def plasticity_band(group: GroupAnalysis, name: str, *, most: float) -> Band | None:
+    """Return a group's band of something measured of its networks, or None if no run measured it.
+
+    Nothing of it is below 0 or above `most`, so the interval ends there.
+    """
+    made = _group_band(group, lambda run: run.record.plasticity.get(name))
+    return made and replace(made, low=made.low.clip(0.0, most), high=made.high.clip(0.0, most))
 
 
 def average_band(analysis: Analysis, group: GroupAnalysis) -> Band | None:

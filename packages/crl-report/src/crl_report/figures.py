@@ -55,8 +55,7 @@ def _draw(axes: Axes, panel: Panel, labels: Sequence[str]) -> None:
             axes.plot([], [], color=colour(index), label=label)  # the legend is that of the first panel
             continue
         axes.plot(band.steps, band.mean, style, color=colour(index), linewidth=1.4, label=label)
-        low, high = band.low.clip(*panel.bounds), band.high.clip(*panel.bounds)
-        axes.fill_between(band.steps, low, high, color=colour(index), alpha=0.2, linewidth=0)
+        axes.fill_between(band.steps, band.low, band.high, color=colour(index), alpha=0.2, linewidth=0)
     axes.set_title(f"{panel.title} (evaluation only)" if panel.dashed else panel.title, fontsize=10, parse_math=False)
     axes.set_xlabel("training steps", fontsize=9)
     axes.set_ylabel(panel.unit, fontsize=9)

@@ -86,7 +86,8 @@ def _figure(panels: Sequence[Panel], labels: Sequence[str]) -> go.Figure:
         for group, (label, band) in enumerate(zip(labels, panel.bands, strict=True)):
             if band is not None:
                 first = not any(each.bands[group] is not None for each in panels[:index])
-                figure.add_traces(_traces(band, label, group, panel=panel, in_legend=first), place["row"], place["col"])
+                traces = _traces(band, label, group, dashed=panel.dashed, in_legend=first)
+                figure.add_traces(traces, place["row"], place["col"])
         figure.update_xaxes(title_text="training steps", exponentformat="SI", **place)
         figure.update_yaxes(title_text=panel.unit, range=panel.limits(), **place)
     figure.update_layout(
@@ -99,11 +100,11 @@ def _figure(panels: Sequence[Panel], labels: Sequence[str]) -> go.Figure:
     return figure
 
 
-def _traces(band: Band, label: str, group: int, *, panel: Panel, in_legend: bool) -> list[go.Scatter]:
+def _traces(band: Band, label: str, group: int, *, dashed: bool, in_legend: bool) -> list[go.Scatter]:
     """Return the band's edge and filling, and the mean, which all appear and vanish with the legend's one entry."""
     line, fill = colour(group), _transparent(colour(group))
     common: dict[str, Any] = {"x": band.steps, "legendgroup": label, "name": label, "mode": "lines"}
-    low, high = _rounded(band.low.clip(*panel.bounds)), _rounded(band.high.clip(*panel.bounds))
+    low, high = _rounded(band.low), _rounded(band.high)
     edge: dict[str, Any] = {**common, "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     return [
         go.Scatter(**edge, y=low),
@@ -111,7 +112,7 @@ def _traces(band: Band, label: str, group: int, *, panel: Panel, in_legend: bool
         go.Scatter(
             **common,
             y=_rounded(band.mean),
-            line={"color": line, "width": 2, "dash": "dash" if panel.dashed else "solid"},
+            line={"color": line, "width": 2, "dash": "dash" if dashed else "solid"},
             customdata=list(zip(low, high, band.runs.tolist(), strict=True)),
             hovertemplate="%{y:.4~g} (%{customdata[0]:.4~g} to %{customdata[1]:.4~g}, %{customdata[2]} runs)",
             showlegend=in_legend,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +9,7 @@ import numpy as np
 
 from crl_report.analysis import Analysis
 from crl_report.bands import Band, average_band, plasticity_band, task_band
+from crl_report.writing import csv_text
 
 __all__ = ["SHADE", "Panel", "colour", "curves_as_csv", "make_figures"]
 
@@ -32,7 +31,6 @@ class Panel:
         bands: a band for each group, None where the group has none.
         shaded: the steps between which the task is trained.
         dashed: whether the task is only evaluated.
-        bounds: what no value can be below and above.
     """
 
     title: str
@@ -40,7 +38,6 @@ class Panel:
     bands: Sequence[Band | None]
     shaded: Sequence[tuple[float, float]]
     dashed: bool
-    bounds: tuple[float, float] = (-np.inf, np.inf)
 
     def limits(self) -> tuple[float, float]:
         """Return the vertical axis: room for all that is drawn but the intervals of two runs, which are huge."""
@@ -49,7 +46,7 @@ class Panel:
             if band is not None:
                 several = band.runs > _TOO_FEW
                 shown += [band.mean, band.low[several], band.high[several]]
-        values = np.concatenate(shown).clip(*self.bounds)
+        values = np.concatenate(shown)
         low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
         room = _ROOM * (high - low) or 1.0
         return low - room, high + room
@@ -68,16 +65,14 @@ def make_figures(analysis: Analysis) -> dict[str, list[Panel]]:
 
 def curves_as_csv(panels: Sequence[Panel], labels: Sequence[str]) -> str:
     """Return what panels draw as CSV, a line for each step of each curve."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["panel", "policy", "step", "mean", "low", "high", "runs"])
-    for panel in panels:
-        for label, band in zip(labels, panel.bands, strict=True):
-            if band is not None:
-                columns = (band.steps, band.mean, band.low, band.high, band.runs)
-                for row in zip(*(column.tolist() for column in columns), strict=True):
-                    writer.writerow([panel.title, label, *row])
-    return text.getvalue()
+    rows = (
+        [panel.title, label, *row]
+        for panel in panels
+        for label, band in zip(labels, panel.bands, strict=True)
+        if band is not None
+        for row in zip(band.steps, band.mean, band.low, band.high, band.runs, strict=True)
+    )
+    return csv_text(["panel", "policy", "step", "mean", "low", "high", "runs"], rows)
 
 
 def _curve_panels(analysis: Analysis) -> list[Panel]:
@@ -106,10 +101,9 @@ def _plasticity_panels(analysis: Analysis) -> list[Panel]:
         Panel(
             title=_TITLES.get(name, name.replace("_", " ").replace("/layer", ", layer ")),
             unit="share of units" if _is_share(name) else name.partition("/")[0].replace("_", " "),
-            bands=[plasticity_band(group, name) for group in analysis.groups],
+            bands=[plasticity_band(group, name, most=1.0 if _is_share(name) else np.inf) for group in analysis.groups],
             shaded=_every_second_training(analysis),
             dashed=False,
-            bounds=(0.0, 1.0 if _is_share(name) else np.inf),
         )
         for name in names
     ]

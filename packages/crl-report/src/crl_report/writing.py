@@ -7,13 +7,13 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from crl_report.metrics import Estimate, Interval
 from crl_report.tables import Cell, Table
 
-__all__ = ["as_csv", "as_json", "as_latex", "as_markdown", "explained", "shown"]
+__all__ = ["as_csv", "as_json", "as_latex", "as_markdown", "csv_text", "explained", "shown"]
 
 _NOTHING = "--"
 _TIMES = re.compile(r"\bx (?=\d)")
@@ -61,15 +61,16 @@ def as_latex(table: Table) -> str:
 
 def as_csv(table: Table) -> str:
     """Return a table as CSV, a line for each cell: its row and column, the figure, its error or interval, the runs."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     times = f"_x{table.times}" if table.times != 1 else ""
-    writer.writerow(["row", "column", f"value{times}", f"standard_error{times}", "low", "high", "runs"])
-    for row, column, cell in _cells(table):
-        figures = _figures(cell)
-        writer.writerow(
-            [row, column, *(figures.get(each, "") for each in ("value", "standard_error", "low", "high", "runs"))]
-        )
+    names = ("value", "standard_error", "low", "high", "runs")
+    rows = ([row, column, *(_figures(cell).get(name, "") for name in names)] for row, column, cell in _cells(table))
+    return csv_text(["row", "column", f"value{times}", f"standard_error{times}", *names[2:]], rows)
+
+
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as CSV, below their head."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([head, *rows])
     return text.getvalue()
 
 

@@ -15,12 +15,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from crl_core.errors import EnvironmentFailure
-from crl_tasks_minatar.games import load_game
+from crl_tasks_minatar.games import Game, load_game
 
-__all__ = ["CHANNELS", "MinAtarEnvs", "observation_space"]
+__all__ = ["MinAtarEnvs", "observation_space"]
 
-CHANNELS = 10  # of the game that has most
-
+_CHANNELS = 10  # of the game that has most
 _SIZE = 10
 _PRESENT = np.uint8(255)  # so that networks that bring bytes into [0, 1] see 0 and 1
 _PIXELS_PER_CELL = 16
@@ -29,7 +28,7 @@ _FRAMES_PER_SECOND = 15  # some 4 frames of Atari are one step
 
 def observation_space() -> Box:
     """Return the space all games share: what each channel shows is at 255; channels a game lacks stay 0."""
-    return Box(0, 255, (CHANNELS, _SIZE, _SIZE), np.uint8)
+    return Box(0, 255, (_CHANNELS, _SIZE, _SIZE), np.uint8)
 
 
 class MinAtarEnvs(VectorEnv[Any, Any, Any]):
@@ -39,7 +38,7 @@ class MinAtarEnvs(VectorEnv[Any, Any, Any]):
     """
 
     def __init__(
-        self, game: str, num_envs: int, *, sticky_action_prob: float, difficulty_ramping: bool, max_episode_steps: int
+        self, game: Game, num_envs: int, *, sticky_action_prob: float, difficulty_ramping: bool, max_episode_steps: int
     ) -> None:
         """Make the copies.
 
@@ -159,6 +158,6 @@ class MinAtarEnvs(VectorEnv[Any, Any, Any]):
 
     def _count(self) -> None:
         self.num_envs = len(self._games)
-        self._observations = np.zeros((self.num_envs, CHANNELS, _SIZE, _SIZE), np.uint8)
+        self._observations = np.zeros((self.num_envs, _CHANNELS, _SIZE, _SIZE), np.uint8)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from crl_core.experiment import Experiment
+from crl_tasks_minatar.games import Game
 from crl_tasks_minatar.task import MinAtarTask
 
 __all__ = [
@@ -31,7 +32,7 @@ def minatar_5_tasks_2_cycles() -> Experiment:
     return _experiment(("breakout", "space_invaders", "freeway", "asterix", "seaquest"), cycle_count=2)
 
 
-def _experiment(games: tuple[str, ...], *, cycle_count: int) -> Experiment:
+def _experiment(games: tuple[Game, ...], *, cycle_count: int) -> Experiment:
     tasks = tuple(
         MinAtarTask(
             id=game,

@@ -6,15 +6,16 @@ import functools
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-__all__ = ["GAMES", "load_game"]
+__all__ = ["GAMES", "Game", "load_game"]
 
-GAMES = ("asterix", "breakout", "freeway", "seaquest", "space_invaders")
+Game = Literal["asterix", "breakout", "freeway", "seaquest", "space_invaders"]
+GAMES: tuple[Game, ...] = get_args(Game)
 
 
 @functools.cache
-def load_game(game: str) -> Any:
+def load_game(game: Game) -> Any:
     """Return a game's class, `minatar.environments.<game>.Env`.
 
     The module is loaded from its file: its package imports matplotlib and seaborn, which take seconds, for displays

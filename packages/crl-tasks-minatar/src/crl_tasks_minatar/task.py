@@ -12,7 +12,7 @@ from pydantic import Field
 
 from crl_core.task import SeededReset, Task
 from crl_tasks_minatar.envs import MinAtarEnvs, observation_space
-from crl_tasks_minatar.games import load_game
+from crl_tasks_minatar.games import Game, load_game
 
 __all__ = ["MinAtarTask"]
 
@@ -25,7 +25,7 @@ class MinAtarTask(Task):
 
     type: Literal["minatar"] = "minatar"
     vectorization: Literal["in_process"] = "in_process"
-    game: Literal["asterix", "breakout", "freeway", "seaquest", "space_invaders"] = Field(description="The game.")
+    game: Game = Field(description="The game.")
     sticky_action_prob: float = Field(0.1, ge=0, le=1, description="Chance that a step repeats the last action.")
     difficulty_ramping: bool = Field(True, description="Whether a game gets harder as it goes on, where it can.")
     max_episode_steps: int = Field(2500, ge=1, description="Steps after which an episode is truncated.")
