@@ -41,6 +41,7 @@ def test_defaults() -> None:
         "use_linear_lr_decay": False,
         "decay_over_steps": 10_000_000,
         "clip_reward": True,
+        "no_eval_mode": False,
         "recurrent_policy": False,
         "precision": "auto",
     }

@@ -194,6 +194,8 @@ def test_acting(tmp_path: Path) -> None:
     likeliest = policy.compute_action(observations, task, None, eval_mode=True)
     assert torch.equal(likeliest.actions, outputs.policy.logits.argmax(dim=1))
     assert torch.equal(policy.generator.get_state(), before)
+    sampled = make(tmp_path, no_eval_mode=True).compute_action(observations, task, None, eval_mode=True)
+    assert torch.equal(sampled.actions, data.actions)
 
 
 def test_state_survives_a_checkpoint(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ def test_three_games_twice() -> None:
     experiment = build_experiment("minatar_3_tasks_2_cycles")
     assert [task.id for task in experiment.tasks] == ["breakout", "space_invaders", "freeway"]
     assert experiment.cycle_count == 2
-    assert experiment.total_steps == 3_000_000
-    assert experiment.continual_testing_freq == 50_000
+    assert experiment.total_steps == 1_800_000
+    assert experiment.continual_testing_freq == 75_000
 
 
 def test_five_games_have_action_sets_of_their_own() -> None:

@@ -105,7 +105,7 @@ class GridCnn(nn.Module):
         super().__init__()
         padding = int(min(shape[1:]) < _SMALLEST_UNPADDED_IMAGE)
         self.convolutions = nn.Sequential(
-            nn.Conv2d(shape[0], 16, kernel_size=3, padding=padding), nn.ReLU(inplace=True), nn.Flatten()
+            nn.Conv2d(shape[0], 16, kernel_size=3, padding=padding), nn.ReLU(inplace=True), _FlattenChannelsLast()
         )
         self.linear = nn.Linear(_output_size(self.convolutions, shape), features)
         self.num_features = features
@@ -113,6 +113,13 @@ class GridCnn(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return features `[B, F]`."""
         return torch.relu_(self.linear(self.convolutions(images)))
+
+
+class _FlattenChannelsLast(nn.Module):
+    """Flattens images as convolutions lay them out here, which copies nothing."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.permute(0, 2, 3, 1).flatten(1)
 
 
 class Mlp(nn.Module):

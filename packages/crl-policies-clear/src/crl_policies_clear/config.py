@@ -42,4 +42,4 @@ def atari_preset() -> dict[str, Any]:
 
 def minatar_preset() -> dict[str, Any]:
     """Return settings for MinAtar's games: IMPALA's, and room for half of the steps of three games in two cycles."""
-    return {**impala_minatar_preset(), "replay_buffer_frames": 1_500_000}
+    return {**impala_minatar_preset(), "replay_buffer_frames": 900_000}

@@ -105,8 +105,9 @@ def atari_preset() -> dict[str, Any]:
 
 
 def minatar_preset() -> dict[str, Any]:
-    """Return settings for MinAtar's games."""
+    """Return settings for MinAtar's games; evaluations sample actions, as the likeliest ones get stuck there."""
     return {
+        "no_eval_mode": True,
         "num_actors": 32,
         "batch_size": 32,
         "unroll_length": 20,

@@ -67,8 +67,7 @@ def vtrace(
         rho_clip: the paper's rho-bar.
         c_clip: the paper's c-bar.
     """
-    num_steps, _ = rewards.shape
-    assert values.shape == (num_steps + 1, rewards.shape[1]), (values.shape, rewards.shape)
+    assert values.shape == (rewards.shape[0] + 1, rewards.shape[1]), (values.shape, rewards.shape)
     assert log_ratios.shape == terminated.shape == truncated.shape == valid.shape == rewards.shape
 
     ratios = log_ratios.exp()
@@ -78,8 +77,8 @@ def vtrace(
     traces = discounts * ratios.clamp(max=c_clip) * (valid & ~truncated)
 
     backwards = [torch.zeros_like(values[0])]  # v_s - V(x_s) for s = T, T - 1, ..., 0
-    for t in reversed(range(num_steps)):
-        backwards.append(deltas[t] + traces[t] * backwards[-1])
+    for delta, trace in zip(reversed(deltas.unbind()), reversed(traces.unbind()), strict=True):
+        backwards.append(delta + trace * backwards[-1])
     excesses = torch.stack(backwards[::-1])
     targets = values[:-1] + excesses[:-1]
     next_targets = values[1:] + torch.where(truncated, 0.0, excesses[1:])

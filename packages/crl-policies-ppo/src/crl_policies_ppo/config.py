@@ -58,6 +58,7 @@ class PpoConfig(PolicyConfig):
         10_000_000, ge=1, description="Steps of the run after which a decaying learning rate is 0, and stays there."
     )
     clip_reward: bool = Field(True, description="Whether rewards are clipped to [-1, 1] for learning.")
+    no_eval_mode: bool = Field(False, description="Whether evaluation samples actions instead of taking the likeliest.")
     recurrent_policy: bool = Field(False, description="Recurrent networks; not supported yet, so only false.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="Precision of the convolutions; auto takes bf16 where the device has it natively."
@@ -108,14 +109,16 @@ def atari_preset() -> dict[str, Any]:
 
 
 def minatar_preset() -> dict[str, Any]:
-    """Return settings for MinAtar's games."""
+    """Return settings for MinAtar's games; evaluations sample actions, as the likeliest ones get stuck there."""
     return {
+        "no_eval_mode": True,
         "use_gae": True,
         "learning_rate": 1e-3,
         "entropy_coef": 0.01,
         "num_processes": 32,
         "num_steps": 32,
-        "num_mini_batch": 8,
+        "ppo_epoch": 3,
+        "num_mini_batch": 4,
     }
 
 

@@ -99,7 +99,7 @@ class PpoPolicy(Policy[PpoConfig]):
         )
         self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
         self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=self.config.learning_rate, eps=self.config.eps, foreach=True
+            self.network.parameters(), lr=self.config.learning_rate, eps=self.config.eps, fused=True
         )
 
     def runner_options(self, task: Task, *, eval_mode: bool) -> dict[str, Any]:
@@ -112,10 +112,11 @@ class PpoPolicy(Policy[PpoConfig]):
     def compute_action(
         self, observations: Tensor, task: Task, last_timestep_data: TimestepData | None, *, eval_mode: bool
     ) -> PpoTimestepData:
-        """Sample actions; in evaluation take the likeliest. Continuous ones are clipped to the Box."""
+        """Sample actions; in evaluation take the likeliest, unless `no_eval_mode` is set; clip those of a Box to it."""
         num_actions = torch.full((observations.shape[0],), self.num_actions(task), device=self.device)
         outputs = self._evaluate(to_device(observations, self.device), num_actions)
-        samples = outputs.policy.mode() if eval_mode else outputs.policy.sample(self.generator)
+        greedy = eval_mode and not self.config.no_eval_mode
+        samples = outputs.policy.mode() if greedy else outputs.policy.sample(self.generator)
         log_probs, values = outputs.policy.log_prob(samples).cpu(), outputs.values.cpu()
         samples = samples.cpu()
         box = self.action_spaces[task.action_space_id]

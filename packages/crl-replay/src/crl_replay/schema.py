@@ -7,6 +7,7 @@ A record is one zstd frame of the fields' bytes, one after the other: plain arra
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,10 +38,10 @@ class Field:
     dtype: str
     shape: tuple[int, ...]
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
         """The bytes of its plain array; 0 for a string, whose length varies."""
-        return 0 if self.dtype == STRING else np.dtype(self.dtype).itemsize * int(np.prod(self.shape, dtype=np.int64))
+        return 0 if self.dtype == STRING else np.dtype(self.dtype).itemsize * math.prod(self.shape)
 
     def __str__(self) -> str:
         return STRING if self.dtype == STRING else f"{np.dtype(self.dtype).name} {list(self.shape)}"

@@ -26,17 +26,17 @@ def crl_experiments() -> Iterable[ExperimentSpec]:
     """Register the continual benchmarks and one experiment per game."""
     yield ExperimentSpec(
         name="minatar_3_tasks_2_cycles",
-        summary="Breakout, SpaceInvaders, Freeway of MinAtar: 500,000 steps each, 2 cycles",
+        summary="Breakout, SpaceInvaders, Freeway of MinAtar: 300,000 steps each, 2 cycles",
         build="crl_tasks_minatar.experiments:minatar_3_tasks_2_cycles",
     )
     yield ExperimentSpec(
         name="minatar_5_tasks_2_cycles",
-        summary="All five games of MinAtar: 500,000 steps each, 2 cycles",
+        summary="All five games of MinAtar: 300,000 steps each, 2 cycles",
         build="crl_tasks_minatar.experiments:minatar_5_tasks_2_cycles",
     )
     for game in GAMES:
         yield ExperimentSpec(
             name=f"minatar_{game}",
-            summary=f"MinAtar's game {game}: 500,000 steps",
+            summary=f"MinAtar's game {game}: 300,000 steps",
             build=f"crl_tasks_minatar.experiments:{game}",
         )
