@@ -1,4 +1,4 @@
-"""What every change must pass: `nox` runs all but `isolated`, which tests each package on its own."""
+"""What every change must pass: `nox` runs all but `isolated`, which tests each package on its own, and `learning`."""
 
 from __future__ import annotations
 
@@ -123,6 +123,16 @@ def isolated(session: nox.Session, package: str) -> None:
     session.install("-c", "constraints.txt", "-c", str(constraints), package, *TEST_TOOLS)
     session.run("pip", "check")
     session.run("pytest", str(tests), *session.posargs)
+
+
+@nox.session
+def learning(session: nox.Session) -> None:
+    """Train PPO, IMPALA and CLEAR for a cycle of MinAtar's benchmark and compare with what they came to before."""
+    session.install("-r", "requirements.txt")
+    runs = Path(session.create_tmp()).resolve() / "runs"
+    shutil.rmtree(runs, ignore_errors=True)
+    session.run("crl", "run", "--config-file=benchmarks/learning.json", "--all", f"--output-dir={runs}")
+    session.run("python", "benchmarks/learning.py", str(runs))
 
 
 def build_wheels(session: nox.Session) -> Path:

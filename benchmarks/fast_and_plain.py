@@ -17,9 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import click
-
-# 97.5 percent quantiles of Student's t by degrees of freedom
-_T_QUANTILES = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
+from scipy import stats
 
 
 @click.command()
@@ -54,7 +52,7 @@ def _rows(path: Path, name: str) -> list[float]:
 def _interval(values: list[float]) -> str:
     if len(values) < 2:
         return f"{values or 'none'}"
-    half = _T_QUANTILES[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
+    half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return f"{statistics.mean(values):7.1f} +- {half:.1f} {[round(value, 1) for value in values]}"
 
 
