@@ -102,7 +102,7 @@ def test_one_update_equals_a_straightforward_reference(tmp_path: Path) -> None:
 def test_one_update_in_several_passes_equals_one_in_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
-    whole, parts = make(tmp_path, **settings), make(tmp_path, **settings)
+    whole, parts = make(tmp_path, **{**settings, "learner_threads": 1}), make(tmp_path, **settings)
     data = rollout(columns=5)
     expected = whole.train([data], progress=PROGRESS)
     calls: list[int] = []

@@ -31,20 +31,23 @@ class LearnerThreads:
 
     All but the first yield their cores to whatever else wants to run, where the system can be told so: threads that
     collect go on as if the learner had one thread, and cores that would be idle learn.
+
+    Attributes:
+        count: how many there are.
     """
 
     def __init__(self, count: int) -> None:
         """Share calls out among `count` threads, which start when they are needed; 1 is the caller's own."""
-        self._count = count
+        self.count = count
         self._indices = itertools.count()
         self._pool: ThreadPoolExecutor | None = None
 
     def map(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Return what `function` makes of each item."""
-        if self._count == 1 or len(items) == 1:
+        if self.count == 1 or len(items) == 1:
             return [function(item) for item in items]
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._count, "learner", initializer=self._begin)
+            self._pool = ThreadPoolExecutor(self.count, "learner", initializer=self._begin)
         return list(self._pool.map(function, items))
 
     def close(self) -> None:

@@ -245,10 +245,13 @@ class ImpalaPolicy(Policy[ConfigT]):
         return outputs.map(_by_column(batch.num_columns))
 
     def _num_passes(self, observations: Tensor) -> int:
-        """Return in how many parts the network sees observations: what does not fit into a CPU's caches is slow."""
+        """Return in how many parts the network sees observations: what does not fit into a CPU's caches is slow.
+
+        At least one for each thread that learns.
+        """
         if self.device.type != "cpu":
             return 1
-        return math.ceil(observations.numel() / _OBSERVATION_VALUES_PER_PASS)
+        return max(self._threads.count, math.ceil(observations.numel() / _OBSERVATION_VALUES_PER_PASS))
 
     def _learning_rewards(self, rewards: Tensor) -> Tensor:
         if self.config.normalize_reward:
