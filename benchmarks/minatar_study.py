@@ -3,128 +3,159 @@
     crl run --config-file configs/minatar_study.json --all
     python benchmarks/minatar_study.py runs/minatar_study
 
-F is the mean over the games i, all other games j and both cycles of CORA's isolated forgetting F[i, j, c], each game
-divided by the largest return of all runs, as in the report.
+Intervals of means are Student's t, those of differences between policies Welch's. F is the mean of CORA's isolated
+forgetting F[i, j, c] over the games i and the other games j, in the first cycle only those trained after i; every game
+is divided by the largest return of all runs of the study. Runs that have not come to their end are left out.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+import numpy as np
 from scipy import stats
 
 from crl_report.analysis import GroupAnalysis, RunAnalysis, analyse
-from crl_report.groups import group_runs
+from crl_report.groups import Group, group_runs
 from crl_report.metrics import value_at
 from crl_report.reading import find_runs, read_runs
 
-_SEQUENCES = {  # what is compared, by entry of configs/minatar_study.json
-    0: "PPO",
-    1: "IMPALA",
-    2: "CLEAR",
-    3: "random",
-    7: "CLEAR without cloning",
-    8: "CLEAR, a tenth of its buffer",
-    9: "CLEAR without replay",
-}
+_PPO, _IMPALA, _CLEAR, _RANDOM = "PPO", "IMPALA", "CLEAR", "random"
+_NO_CLONING, _TENTH, _NO_REPLAY = "CLEAR without cloning", "CLEAR, a tenth of its buffer", "CLEAR without replay"
+_SEQUENCES = {0: _PPO, 1: _IMPALA, 2: _CLEAR, 3: _RANDOM, 7: _NO_CLONING, 8: _TENTH, 9: _NO_REPLAY}  # entries
 _ALONE = (4, 5, 6)
+_NEEDED = (1, 2, 3, *_ALONE)
+
+Groups = Mapping[str, GroupAnalysis]
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(folder: Path) -> None:
-    """Print all figures of the study in FOLDER."""
-    groups = {name: _group(folder / str(entry)) for entry, name in _SEQUENCES.items() if (folder / str(entry)).exists()}
-    games = [task.id for task in groups["IMPALA"].runs[0].record.tasks]
-    random = [_mean_of_evaluations(groups["random"], index) for index in range(len(games))]
-    print("random play:", ", ".join(f"{game} {value:.2f}" for game, value in zip(games, random, strict=True)))
+    """Print all answers from the runs of the study in FOLDER."""
+    found = {entry: group for entry in (*_SEQUENCES, *_ALONE) if (group := _finished(folder / str(entry)))}
+    lacking = [str(folder / str(entry)) for entry in _NEEDED if entry not in found]
+    if lacking:
+        raise click.ClickException(f"no finished run in {', '.join(lacking)}; run configs/minatar_study.json first")
+    names = [name for entry, name in _SEQUENCES.items() if entry in found]
+    references = [run for entry in _ALONE for run in found[entry].runs]
+    analysed = analyse([found[entry] for entry in _SEQUENCES if entry in found], references=references).groups
+    groups = dict(zip(names, analysed, strict=True))
+    games = [task.id for task in groups[_IMPALA].runs[0].record.tasks]
+    random = [[_mean_evaluation(run, index) for run in groups[_RANDOM].runs] for index in range(len(games))]
+    _print_returns(groups, games)
+    _first([found[entry] for entry in _ALONE], games, random)
+    _second(groups, games, [statistics.mean(each) for each in random])
+    _others(groups, len(games) - 1)
 
-    print("\nIMPALA alone: final return, and as a multiple of random play")
-    for entry, index in zip(_ALONE, range(len(games)), strict=True):
-        final = [run.final[0] for run in _group(folder / str(entry)).runs if run.final]
-        print(f"  {games[index]:16} {_interval(final)}   {_interval([each / random[index] for each in final])}")
 
-    print("\nfinal returns in sequence:", ", ".join(games))
+def _finished(place: Path) -> Group | None:
+    """Return the finished runs of one entry, which have one group's settings; None if there are none."""
+    if not place.exists():
+        return None
+    records, notes = read_runs(find_runs([str(place)]))
+    for note in notes:
+        click.echo(note, err=True)
+    groups = group_runs([run for run in records if run.finished])
+    if len(groups) > 1:
+        raise click.ClickException(f"{place}: its runs have {len(groups)} different settings, where one was expected")
+    return groups[0] if groups else None
+
+
+def _print_returns(groups: Groups, games: Sequence[str]) -> None:
+    print(f"final returns: {', '.join(games)}")
     for name, group in groups.items():
-        finals = [[run.final[index] for run in group.runs if run.final] for index in range(len(games))]
-        print(f"  {name:30}", "   ".join(_interval(each) for each in finals))
+        finals = [[run.final[index] for run in group.runs] for index in range(len(games))]
+        print(f"  {name:30} {'   '.join(_interval(each) for each in finals)}")
 
-    print("\nshare of what was learned (above random play) that is lost at the end of the first cycle, of the second")
-    for name, group in groups.items():
-        for cycle in (0, 1) if name != "random" else ():
-            lost = [[_lost(run, index, cycle, random[index]) for run in group.runs] for index in range(len(games) - 1)]
-            print(f"  {name:30} cycle {cycle + 1}:", "   ".join(_interval(each) for each in lost))
 
-    scaled = _scaled(folder)
-    forgetting = {name: [_forgetting(run) for run in group.runs if run.final] for name, group in scaled.items()}
+def _first(alone: Sequence[Group], games: Sequence[str], random: Sequence[Sequence[float]]) -> None:
+    print("\n1. IMPALA alone: final return; random play; the first less three times the second")
+    for game, group, played in zip(games, alone, random, strict=True):
+        final = [float(run.evaluations[0].values[-1]) for run in group.runs]
+        less = _difference(final, [3 * each for each in played])
+        print(f"  {game:16} {_interval(final)}   {_interval(played)}   {less}")
+
+
+def _second(groups: Groups, games: Sequence[str], random: Sequence[float]) -> None:
+    print("\n2. above random play: learned; left at the end of the cycle; the second less half of the first")
+    for (name, group), cycle, index in itertools.product(groups.items(), (0, 1), range(len(games) - 1)):
+        if name != _RANDOM:
+            pairs = [_learned_and_left(run, index, cycle, random[index]) for run in group.runs]
+            learned, left = zip(*pairs, strict=True)
+            less = _interval([after - before / 2 for before, after in pairs])
+            print(f"  {name:30} cycle {cycle + 1} {games[index]:16} {_interval(learned)}   {_interval(left)}   {less}")
+
+
+def _learned_and_left(run: RunAnalysis, task: int, cycle: int, random: float) -> tuple[float, float]:
+    """Return a game's return above random play after its training in a cycle, and at the end of that cycle."""
+    ends = [visit.end for visit in run.record.visits if visit.cycle == cycle and visit.end is not None]
+    curve = run.record.evaluations[task]
+    return value_at(curve, ends[task]) - random, value_at(curve, ends[-1]) - random
+
+
+def _others(groups: Groups, last: int) -> None:
+    forgetting = {name: [_forgetting(run) for run in group.runs] for name, group in groups.items()}
     print("\nF")
     for name, values in forgetting.items():
         print(f"  {name:30} {_interval(values)}")
-    print("\ndifferences")
-    half = [value / 2 for value in forgetting["IMPALA"]]
-    print(f"  F of CLEAR less half of IMPALA's: {_difference(forgetting['CLEAR'], half)}")
-    for name in list(_SEQUENCES.values())[4:]:
-        if forgetting.get(name):
-            other = "IMPALA" if name == "CLEAR without replay" else "CLEAR"
-            print(f"  F of {name} less {other}'s: {_difference(forgetting[name], forgetting[other])}")
-    last = len(games) - 1
-    ours, theirs = ([run.final[last] for run in groups[name].runs if run.final] for name in ("CLEAR", "IMPALA"))
-    print(f"  final return on {games[last]}, CLEAR less IMPALA: {_difference(ours, theirs)}")
-
-
-def _group(place: Path) -> GroupAnalysis:
-    records, _ = read_runs(find_runs([str(place)]))
-    return analyse(group_runs(records)).groups[0]
-
-
-def _scaled(folder: Path) -> dict[str, GroupAnalysis]:
-    """Return the groups with one scale per game for all of them."""
-    entries = {entry: folder / str(entry) for entry in _SEQUENCES if (folder / str(entry)).exists()}
-    by_entry = {entry: group_runs(read_runs(find_runs([str(place)]))[0])[0] for entry, place in entries.items()}
-    analysed = analyse(list(by_entry.values())).groups
-    return {_SEQUENCES[entry]: group for entry, group in zip(by_entry, analysed, strict=True)}
-
-
-def _mean_of_evaluations(group: GroupAnalysis, task: int) -> float:
-    return statistics.mean(float(run.record.evaluations[task].values.mean()) for run in group.runs)
-
-
-def _lost(run: RunAnalysis, task: int, cycle: int, random: float) -> float:
-    """Return the share of a game's return above random play that is lost between its training and the cycle's end."""
-    visits = [visit for visit in run.record.visits if visit.cycle == cycle]
-    ends = [visit.end for visit in visits if visit.end is not None]
-    if len(ends) < len(run.record.tasks):
-        return math.nan
-    curve = run.record.evaluations[task]
-    learned, left = value_at(curve, ends[task]) - random, value_at(curve, ends[-1]) - random
-    return 1 - left / learned
+    print(f"\n3. F of CLEAR less half of IMPALA's: {_less(forgetting, _CLEAR, _IMPALA, 0.5)}")
+    finals = {name: [run.final[last] for run in group.runs] for name, group in groups.items()}
+    shares = (f"{share:g} of IMPALA's: {_less(finals, _CLEAR, _IMPALA, share)}" for share in (0.9, 1.1))
+    print(f"4. final return of CLEAR on the last game less {'; less '.join(shares)}")
+    if _NO_REPLAY in groups:
+        pairs = _same_seeds(groups[_NO_REPLAY], groups[_IMPALA])
+        equal = sum(_equal(*pair) for pair in pairs)
+        print(f"5. CLEAR without replay and IMPALA: equal in every evaluation for {equal} of {len(pairs)} seeds")
+    for name in (_NO_CLONING, _TENTH):
+        if name in groups:
+            print(f"6. F of {name} less CLEAR's: {_less(forgetting, name, _CLEAR, 1.0)}")
 
 
 def _forgetting(run: RunAnalysis) -> float:
     return statistics.mean(value for (i, j, _), value in run.forgetting.items() if i != j)
 
 
+def _mean_evaluation(run: RunAnalysis, task: int) -> float:
+    return float(run.record.evaluations[task].values.mean())
+
+
+def _same_seeds(first: GroupAnalysis, second: GroupAnalysis) -> list[tuple[RunAnalysis, RunAnalysis]]:
+    by_seed = {run.record.seed: run for run in second.runs}
+    return [(run, by_seed[run.record.seed]) for run in first.runs if run.record.seed in by_seed]
+
+
+def _equal(first: RunAnalysis, second: RunAnalysis) -> bool:
+    """Say whether two runs evaluated alike, task by task."""
+    mine, others = first.record.evaluations, second.record.evaluations
+    return all(np.array_equal(mine[index].values, others[index].values) for index in mine)
+
+
+def _less(values: Mapping[str, Sequence[float]], name: str, other: str, share: float) -> str:
+    return _difference(values[name], [share * value for value in values[other]])
+
+
 def _interval(values: Sequence[float]) -> str:
     """Return the mean with the 95 percent interval of Student's t."""
-    known = [value for value in values if math.isfinite(value)]
-    if len(known) < 2:
-        return f"{known[0]:.2f}, one run" if known else "no run"
-    half = stats.t.ppf(0.975, len(known) - 1) * statistics.stdev(known) / math.sqrt(len(known))
-    mean = statistics.mean(known)
-    return f"{mean:.2f} ({mean - half:.2f} to {mean + half:.2f}, {len(known)} runs)"
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return f"{mean:.2f} (1 run)"
+    half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return f"{mean:.2f} ({mean - half:.2f} to {mean + half:.2f})"
 
 
 def _difference(first: Sequence[float], second: Sequence[float]) -> str:
     """Return the difference of means with Welch's 95 percent interval."""
-    if min(len(first), len(second)) < 2:
-        return "too few runs"
-    interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
     difference = statistics.mean(first) - statistics.mean(second)
-    return f"{difference:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+    if min(len(first), len(second)) < 2:
+        return f"{difference:.3f} (too few runs for an interval)"
+    interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    return f"{difference:.3f} ({interval.low:.3f} to {interval.high:.3f}; {len(first)} and {len(second)} runs)"
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_games_are_those_of_the_library(game: str) -> None:
             assert np.array_equal(observations[index], shown(environment))
             over[index] = done
             episodes += done
-    assert episodes or game == "freeway"  # whose games last 2,500 steps
+    assert episodes or game == "freeway"  # whose games last 2,501 steps
 
 
 def test_an_episode_that_is_cut_off_is_truncated_and_not_terminated() -> None:
@@ -78,6 +78,22 @@ def test_a_game_that_ends_at_the_limit_is_terminated() -> None:
     envs = make("breakout", 1, limit=steps)
     *_, (_, _, terminated, truncated, _) = (envs.step([0]) for _ in range(steps))
     assert (terminated[0], truncated[0]) == (True, False)
+
+
+def test_a_reset_after_an_end_begins_at_once() -> None:
+    envs = make("freeway", 1, limit=3)
+    *_, (_, _, _, truncated, _) = (envs.step([0]) for _ in range(3))
+    assert truncated[0]
+    envs.reset()
+    ends = [bool(envs.step([0])[3][0]) for _ in range(3)]
+    assert ends == [False, False, True]  # no row of them is another reset
+
+
+def test_freeway_ends_by_itself_a_step_after_the_limit_of_the_task() -> None:
+    task = MinAtarTask(id="freeway", game="freeway", num_timesteps=10)
+    envs = make("freeway", 1)
+    ends = [envs.step([0])[2][0] for _ in range(task.max_episode_steps + 1)]
+    assert ends == [False] * task.max_episode_steps + [True]
 
 
 def test_copies_that_are_kept_go_on_as_before() -> None:

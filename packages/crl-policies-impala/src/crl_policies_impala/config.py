@@ -35,7 +35,7 @@ class ImpalaConfig(PolicyConfig):
     )
     learner_threads: ThreadCount = Field(
         "auto",
-        description="Threads that share out a large batch on a CPU, all but one of them at low priority; auto: 1, or 2 "
+        description="Threads that share out a batch on a CPU, all but one of them at low priority; auto: 1, or 2 "
         "for CLEAR with runner pipelined.",
     )
     num_actors: int = Field(4, ge=1, description="Environments to collect from.")

@@ -81,6 +81,7 @@ class MinAtarEnvs(VectorEnv[Any, Any, Any]):
             for game, each in zip(self._games, seed, strict=True):
                 game.random = np.random.RandomState(int(each))
         self._last_actions = [0] * self.num_envs
+        self._was_done[:] = False
         for index in range(self.num_envs):
             self._begin(index)
         return self._observe(), {}
