@@ -1,11 +1,14 @@
 """Whether policies still learn, forget and remember as they did: a small part of the study of docs/results.md.
 
     nox -s learning
-    python benchmarks/learning.py --record runs/minatar_study/0 runs/minatar_study/1 runs/minatar_study/2
+    python benchmarks/learning.py --record runs/minatar_study/[0-3]
 
-The first makes the runs of `learning.json`, a cycle through three games of MinAtar for each policy, and compares their
-figures with the bands in `learning_bands.json`; it fails where one lies outside. The second writes those bands anew
-from runs of the study: where 99 percent of runs with other seeds lie if figures are normally distributed.
+The first makes the runs of `learning.json`, one cycle through three games of MinAtar for each policy, and compares what
+evaluations returned with the bands of `learning_bands.json`: every game after its training, and the first game at the
+end of the cycle. It fails where a value lies outside its band. The second writes those bands anew from finished runs of
+the study: where a further run lies with a probability of 99.5 percent, if returns are normally distributed. A change
+that only alters the order of sums therefore fails about once in twenty times. What is learned must come to twice what
+random play does, however wide the band is.
 """
 
 from __future__ import annotations
@@ -13,67 +16,82 @@ from __future__ import annotations
 import json
 import math
 import statistics
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import click
 from scipy import stats
 
+from crl_report.metrics import value_at
+from crl_report.reading import find_runs, read_runs
+from crl_report.records import RunRecord
+
 _BANDS = Path(__file__).with_name("learning_bands.json")
+_PROBABILITY = 0.995
+_RANDOM = "random"
 
 
 @click.command()
 @click.option("--record", is_flag=True, help="Write the bands instead of comparing with them.")
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(record: bool, folders: tuple[Path, ...]) -> None:
-    """Compare the figures of all runs in FOLDERS with the recorded bands."""
-    figures = _figures(folders)
-    if record:
-        bands = {policy: {name: _band(values) for name, values in each.items()} for policy, each in figures.items()}
-        _BANDS.write_text(json.dumps(bands, indent=1) + "\n", encoding="utf-8")
-        return
-    bands = json.loads(_BANDS.read_text(encoding="utf-8"))
-    missing = [f"{policy}: {name}" for policy in bands for name in bands[policy] if name not in figures.get(policy, {})]
-    outside = [line for policy in figures for line in _compare(policy, figures[policy], bands[policy])]
-    if missing or outside:
-        sys.exit("\n".join([*(f"not there: {each}" for each in missing), *outside]))
-
-
-def _figures(folders: tuple[Path, ...]) -> dict[str, dict[str, list[float]]]:
-    """Return by policy and name what each run came to in its first cycle."""
+    """Compare the runs in FOLDERS with the recorded bands."""
     figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for run in sorted(record.parent for folder in folders for record in folder.rglob("run.json")):
-        settings = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        games = [task["id"] for task in settings["experiment"]["tasks"]]
-        rows = map(json.loads, (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines())
-        last = {(row["task"], row["name"]): float(row["value"]) for row in rows if row["cycle"] == 0}
-        of_policy = figures[settings["policy"]["name"]]
-        for index, game in enumerate(games):
-            of_policy[f"{game}, trained"].append(last[index, f"train_reward/{index}"])
-            of_policy[f"{game}, at the end of the cycle"].append(last[len(games) - 1, f"eval_reward/{index}"])
-    return figures
+    for run in read_runs(find_runs(map(str, folders)))[0]:
+        if run.finished:
+            for name, value in _figures(run).items():
+                figures[run.policy][name].append(value)
+    if record:
+        _record(figures)
+    else:
+        _compare(figures)
 
 
-def _band(values: list[float]) -> list[float]:
-    """Return where a further value lies with 99 percent probability, at least 10 percent of the mean around it."""
+def _figures(run: RunRecord) -> dict[str, float]:
+    """Return what the run's first cycle came to, by name."""
+    ends = [visit.end for visit in run.visits if visit.cycle == 0 and visit.end is not None]
+    games = [task.id for task in run.tasks]
+    trained = {f"{game}, trained": value_at(run.evaluations[i], ends[i]) for i, game in enumerate(games)}
+    return {**trained, f"{games[0]}, at the end": value_at(run.evaluations[0], ends[-1])}
+
+
+def _record(figures: dict[str, dict[str, list[float]]]) -> None:
+    """Write the bands of all policies but random play, whose runs say what is no learning."""
+    if _RANDOM not in figures or any(len(values) < 2 for each in figures.values() for values in each.values()):
+        raise click.ClickException("name runs of random play, too, and of every policy at least two")
+    floors = {name: 2 * statistics.mean(values) for name, values in figures.pop(_RANDOM).items() if "trained" in name}
+    bands = {
+        policy: {name: _band(values, floors.get(name, -math.inf)) for name, values in each.items()}
+        for policy, each in figures.items()
+    }
+    _BANDS.write_text(json.dumps(bands, indent=1) + "\n", encoding="utf-8")
+
+
+def _band(values: list[float], floor: float) -> list[float]:
     mean = statistics.mean(values)
-    half = stats.t.ppf(0.995, len(values) - 1) * statistics.stdev(values) * math.sqrt(1 + 1 / len(values))
-    half = max(half, abs(mean) / 10)
-    return [round(mean - half, 2), round(mean + half, 2)]
+    quantile = stats.t.ppf((1 + _PROBABILITY) / 2, len(values) - 1)
+    half = quantile * statistics.stdev(values) * math.sqrt(1 + 1 / len(values))
+    return [round(max(mean - half, floor), 2), round(mean + half, 2)]
 
 
-def _compare(policy: str, figures: dict[str, list[float]], bands: dict[str, list[float]]) -> list[str]:
-    """Print all figures of a policy; return a line for each that lies outside its band."""
-    outside = []
-    for name, values in figures.items():
-        low, high = bands[name]
-        for value in values:
-            line = f"{policy}: {name}: {value:.2f}, recorded {low:g} to {high:g}"
-            print(line)
-            if not low <= value <= high:
-                outside.append(f"outside: {line}")
-    return outside
+def _compare(figures: dict[str, dict[str, list[float]]]) -> None:
+    bands = json.loads(_BANDS.read_text(encoding="utf-8"))
+    failures = [
+        f"{policy}: {name}"
+        for policy, of_policy in bands.items()
+        for name, band in of_policy.items()
+        if not _is_inside(f"{policy}: {name}", figures[policy][name], band)
+    ]
+    if failures:
+        raise click.ClickException(f"outside their bands: {'; '.join(failures)}")
+
+
+def _is_inside(name: str, values: list[float], band: list[float]) -> bool:
+    """Print a figure beside its band; say whether all its values, if there are any, lie inside."""
+    low, high = band
+    shown = ", ".join(f"{value:.2f}" for value in values) or "no finished run"
+    print(f"{name}: {shown} (recorded: {low:g} to {high:g})")
+    return bool(values) and all(low <= value <= high for value in values)
 
 
 if __name__ == "__main__":

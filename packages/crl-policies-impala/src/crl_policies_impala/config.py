@@ -112,7 +112,7 @@ def minatar_preset() -> dict[str, Any]:
         "batch_size": 32,
         "unroll_length": 20,
         "entropy_cost": 0.01,
-        "learning_rate": 1e-3,
+        "learning_rate": 1e-2,
     }
 
 

@@ -113,7 +113,7 @@ def minatar_preset() -> dict[str, Any]:
     return {
         "no_eval_mode": True,
         "use_gae": True,
-        "learning_rate": 1e-3,
+        "learning_rate": 1e-2,
         "entropy_coef": 0.01,
         "num_processes": 32,
         "num_steps": 32,
