@@ -102,6 +102,7 @@ def test_one_update_equals_a_straightforward_reference(tmp_path: Path) -> None:
 def test_one_update_in_several_passes_equals_one_in_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
+    before = set(threading.enumerate())
     whole, parts = make(tmp_path, **{**settings, "learner_threads": 1}), make(tmp_path, **settings)
     data = rollout(columns=5)
     expected = whole.train([data], progress=PROGRESS)
@@ -117,7 +118,7 @@ def test_one_update_in_several_passes_equals_one_in_one(
         assert torch.equal(mine, other)  # parts are summed in order, whoever was first
     for each in (parts, again):
         each.shutdown()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("learner")]
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("learner")]
     for mine, other in zip(parts.network.parameters(), whole.network.parameters(), strict=True):
         torch.testing.assert_close(mine, other)
 
