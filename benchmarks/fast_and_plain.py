@@ -11,13 +11,12 @@ seed's run: means over seeds, with the 95 percent interval of Student's t.
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from collections import defaultdict
 from pathlib import Path
 
 import click
-from scipy import stats
+from intervals import half_width
 
 
 @click.command()
@@ -52,7 +51,7 @@ def _rows(path: Path, name: str) -> list[float]:
 def _interval(values: list[float]) -> str:
     if len(values) < 2:
         return f"{values or 'none'}"
-    half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    half = half_width(values)
     return f"{statistics.mean(values):7.1f} +- {half:.1f} {[round(value, 1) for value in values]}"
 
 

@@ -20,7 +20,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import click
-from scipy import stats
+from intervals import half_width
 
 from crl_report.metrics import value_at
 from crl_report.reading import find_runs, read_runs
@@ -69,8 +69,7 @@ def _record(figures: dict[str, dict[str, list[float]]]) -> None:
 
 def _band(values: list[float], floor: float) -> list[float]:
     mean = statistics.mean(values)
-    quantile = stats.t.ppf((1 + _PROBABILITY) / 2, len(values) - 1)
-    half = quantile * statistics.stdev(values) * math.sqrt(1 + 1 / len(values))
+    half = half_width(values, confidence=_PROBABILITY) * math.sqrt(len(values) + 1)  # of a further value
     return [round(max(mean - half, floor), 2), round(mean + half, 2)]
 
 

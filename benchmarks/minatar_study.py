@@ -11,13 +11,13 @@ is divided by the largest return of all runs of the study. Runs that have not co
 from __future__ import annotations
 
 import itertools
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 import numpy as np
+from intervals import half_width
 from scipy import stats
 
 from crl_report.analysis import GroupAnalysis, RunAnalysis, analyse
@@ -145,7 +145,7 @@ def _interval(values: Sequence[float]) -> str:
     mean = statistics.mean(values)
     if len(values) < 2:
         return f"{mean:.2f} (1 run)"
-    half = stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    half = half_width(values)
     return f"{mean:.2f} ({mean - half:.2f} to {mean + half:.2f})"
 
 

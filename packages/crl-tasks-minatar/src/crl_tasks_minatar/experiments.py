@@ -24,7 +24,7 @@ _EPISODES = 10  # one of freeway takes 2500 steps
 
 
 def minatar_3_tasks_2_cycles() -> Experiment:
-    """Three games that 300,000 steps are enough to learn, twice over."""
+    """Three games that start to be learned within 300,000 steps, twice over."""
     return _experiment(("breakout", "space_invaders", "freeway"), cycle_count=2)
 
 
