@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import pytest
 
 from crl_core import cores
 from crl_core.cores import environment_threads, set_default_threads, torch_threads, usable_cores
+
+SCREEN = 4 * 84 * 84
 
 
 def test_a_share_of_a_machine_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,10 +41,17 @@ def test_torch_takes_half_the_cores_where_others_collect(
     set_default_threads()
     assert os.environ["OMP_NUM_THREADS"] == str(half)
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert torch_threads(learns_while_collecting=True) == half
-    assert torch_threads(learns_while_collecting=False) == count
+    assert torch_threads(learns_while_collecting=True, observation_values=SCREEN) == half
+    assert torch_threads(learns_while_collecting=False, observation_values=SCREEN) == count
     assert environment_threads(learns_while_collecting=True) == half
     assert environment_threads(learns_while_collecting=False) == count
+
+
+@pytest.mark.usefixtures("unset")
+@pytest.mark.parametrize(("values", "threads"), [(4, 1), (10 * 10 * 10, 1), (36 * 36 * 4, 16), (SCREEN, 16)])
+def test_one_thread_is_best_for_small_observations(monkeypatch: pytest.MonkeyPatch, values: int, threads: int) -> None:
+    have(monkeypatch, 16)
+    assert torch_threads(learns_while_collecting=False, observation_values=values) == threads
 
 
 @pytest.mark.usefixtures("unset")
@@ -51,7 +61,8 @@ def test_what_the_user_set_stands(monkeypatch: pytest.MonkeyPatch, wanted: int) 
     monkeypatch.setenv("OMP_NUM_THREADS", str(wanted))
     set_default_threads()
     assert os.environ["OMP_NUM_THREADS"] == str(wanted)
-    assert [torch_threads(learns_while_collecting=each) for each in (True, False)] == [wanted, wanted]
+    for collecting, values in itertools.product((True, False), (4, SCREEN)):
+        assert torch_threads(learns_while_collecting=collecting, observation_values=values) == wanted
 
 
 @pytest.mark.usefixtures("unset")
@@ -59,4 +70,4 @@ def test_what_the_user_set_stands(monkeypatch: pytest.MonkeyPatch, wanted: int) 
 def test_what_is_no_number_of_threads_is_left_to_torch(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     have(monkeypatch, 16)
     monkeypatch.setenv("OMP_NUM_THREADS", text)
-    assert torch_threads(learns_while_collecting=False) == 16
+    assert torch_threads(learns_while_collecting=False, observation_values=SCREEN) == 16

@@ -21,7 +21,7 @@ def plan(tmp_path: Path, **settings: Any) -> RunPlan:
 @pytest.mark.parametrize(
     ("settings", "wanted"),
     [
-        ({"experiment": "tutorial"}, "cores: 6, torch threads: 6"),
+        ({"experiment": "tutorial"}, "cores: 6, torch threads: 1"),
         ({"experiment": "pong"}, "cores: 6, torch threads: 6, environment threads: 6"),
         ({"experiment": "pong", "policy": "impala"}, "cores: 6, torch threads: 3, environment threads: 3"),
         ({"experiment": "pong", "policy": "impala", "deterministic": True}, "6, environment threads: 6"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import logging
+import math
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -81,7 +82,10 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
 
 def share_out_cores(plan: RunPlan) -> str:
     """Give torch its threads; say who has how many."""
-    automatic = torch_threads(learns_while_collecting=plan.policy_config.learns_while_collecting)
+    automatic = torch_threads(
+        learns_while_collecting=plan.policy_config.learns_while_collecting,
+        observation_values=math.prod(plan.experiment.observation_space.shape or ()),
+    )
     wanted = plan.config.torch_threads
     torch.set_num_threads(automatic if wanted == "auto" else wanted)
     if torch.get_num_threads() > usable_cores():
