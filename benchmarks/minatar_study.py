@@ -17,8 +17,7 @@ from pathlib import Path
 
 import click
 import numpy as np
-from intervals import half_width
-from scipy import stats
+from intervals import show_difference, show_mean
 
 from crl_report.analysis import GroupAnalysis, RunAnalysis, analyse
 from crl_report.groups import Group, group_runs
@@ -71,15 +70,15 @@ def _print_returns(groups: Groups, games: Sequence[str]) -> None:
     print(f"final returns: {', '.join(games)}")
     for name, group in groups.items():
         finals = [[run.final[index] for run in group.runs] for index in range(len(games))]
-        print(f"  {name:30} {'   '.join(_interval(each) for each in finals)}")
+        print(f"  {name:30} {'   '.join(show_mean(each) for each in finals)}")
 
 
 def _first(alone: Sequence[Group], games: Sequence[str], random: Sequence[Sequence[float]]) -> None:
     print("\n1. IMPALA alone: final return; random play; the first less three times the second")
     for game, group, played in zip(games, alone, random, strict=True):
         final = [float(run.evaluations[0].values[-1]) for run in group.runs]
-        less = _difference(final, [3 * each for each in played])
-        print(f"  {game:16} {_interval(final)}   {_interval(played)}   {less}")
+        less = show_difference(final, [3 * each for each in played])
+        print(f"  {game:16} {show_mean(final)}   {show_mean(played)}   {less}")
 
 
 def _second(groups: Groups, games: Sequence[str], random: Sequence[float]) -> None:
@@ -88,8 +87,8 @@ def _second(groups: Groups, games: Sequence[str], random: Sequence[float]) -> No
         if name != _RANDOM:
             pairs = [_learned_and_left(run, index, cycle, random[index]) for run in group.runs]
             learned, left = zip(*pairs, strict=True)
-            less = _interval([after - before / 2 for before, after in pairs])
-            print(f"  {name:30} cycle {cycle + 1} {games[index]:16} {_interval(learned)}   {_interval(left)}   {less}")
+            less = show_mean([after - before / 2 for before, after in pairs])
+            print(f"  {name:30} cycle {cycle + 1} {games[index]:16} {show_mean(learned)}   {show_mean(left)}   {less}")
 
 
 def _learned_and_left(run: RunAnalysis, task: int, cycle: int, random: float) -> tuple[float, float]:
@@ -103,7 +102,7 @@ def _others(groups: Groups, last: int) -> None:
     forgetting = {name: [_forgetting(run) for run in group.runs] for name, group in groups.items()}
     print("\nF")
     for name, values in forgetting.items():
-        print(f"  {name:30} {_interval(values)}")
+        print(f"  {name:30} {show_mean(values)}")
     print(f"\n3. F of CLEAR less half of IMPALA's: {_less(forgetting, _CLEAR, _IMPALA, 0.5)}")
     finals = {name: [run.final[last] for run in group.runs] for name, group in groups.items()}
     shares = (f"{share:g} of IMPALA's: {_less(finals, _CLEAR, _IMPALA, share)}" for share in (0.9, 1.1))
@@ -137,25 +136,7 @@ def _equal(first: RunAnalysis, second: RunAnalysis) -> bool:
 
 
 def _less(values: Mapping[str, Sequence[float]], name: str, other: str, share: float) -> str:
-    return _difference(values[name], [share * value for value in values[other]])
-
-
-def _interval(values: Sequence[float]) -> str:
-    """Return the mean with the 95 percent interval of Student's t."""
-    mean = statistics.mean(values)
-    if len(values) < 2:
-        return f"{mean:.2f} (1 run)"
-    half = half_width(values)
-    return f"{mean:.2f} ({mean - half:.2f} to {mean + half:.2f})"
-
-
-def _difference(first: Sequence[float], second: Sequence[float]) -> str:
-    """Return the difference of means with Welch's 95 percent interval."""
-    difference = statistics.mean(first) - statistics.mean(second)
-    if min(len(first), len(second)) < 2:
-        return f"{difference:.3f} (too few runs for an interval)"
-    interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-    return f"{difference:.3f} ({interval.low:.3f} to {interval.high:.3f}; {len(first)} and {len(second)} runs)"
+    return show_difference(values[name], [share * value for value in values[other]])
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def minatar_preset() -> dict[str, Any]:
         "num_actors": 32,
         "batch_size": 32,
         "unroll_length": 20,
-        "entropy_cost": 0.01,
+        "entropy_cost": 0.003,
         "learning_rate": 1e-2,
     }
 
