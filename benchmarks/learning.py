@@ -7,8 +7,8 @@ The first makes the runs of `learning.json`, one cycle through three games of Mi
 evaluations returned with the bands of `learning_bands.json`: every game after its training, and the first game at the
 end of the cycle. It fails where a value lies outside its band. The second writes those bands anew from finished runs of
 the study: where a further run lies with a probability of 99.5 percent, if returns are normally distributed. A change
-that only alters the order of sums therefore fails about once in twenty times. What is learned must come to twice what
-random play does, however wide the band is.
+that only alters the order of sums therefore fails about once in twenty times. What those runs knew, a game after its
+training or the first one at the end, must come to twice what random play does, however wide the band is.
 """
 
 from __future__ import annotations
@@ -59,18 +59,19 @@ def _record(figures: dict[str, dict[str, list[float]]]) -> None:
     """Write the bands of all policies but random play, whose runs say what is no learning."""
     if _RANDOM not in figures or any(len(values) < 2 for each in figures.values() for values in each.values()):
         raise click.ClickException("name runs of random play, too, and of every policy at least two")
-    floors = {name: 2 * statistics.mean(values) for name, values in figures.pop(_RANDOM).items() if "trained" in name}
+    random = {name: statistics.mean(values) for name, values in figures.pop(_RANDOM).items()}
     bands = {
-        policy: {name: _band(values, floors.get(name, -math.inf)) for name, values in each.items()}
-        for policy, each in figures.items()
+        policy: {name: _band(values, random[name]) for name, values in each.items()} for policy, each in figures.items()
     }
     _BANDS.write_text(json.dumps(bands, indent=1) + "\n", encoding="utf-8")
 
 
-def _band(values: list[float], floor: float) -> list[float]:
+def _band(values: list[float], random: float) -> list[float]:
     mean = statistics.mean(values)
     half = half_width(values, confidence=_PROBABILITY) * math.sqrt(len(values) + 1)  # of a further value
-    return [round(max(mean - half, floor), 2), round(mean + half, 2)]
+    half = max(half, random)  # all five may have forgotten a game to the same 0
+    was_known = mean > 2 * random
+    return [round(max(mean - half, 2 * random) if was_known else mean - half, 2), round(mean + half, 2)]
 
 
 def _compare(figures: dict[str, dict[str, list[float]]]) -> None:
