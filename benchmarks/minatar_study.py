@@ -6,10 +6,12 @@
 Intervals of means are Student's t, those of differences between policies Welch's. F is the mean of CORA's isolated
 forgetting F[i, j, c] over the games i and the other games j, in the first cycle only those trained after i; every game
 is divided by the largest return of all runs of the study. Runs that have not come to their end are left out.
+docs/results.csv has every evaluation, written by the option --evaluations.
 """
 
 from __future__ import annotations
 
+import csv
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
@@ -34,10 +36,13 @@ Groups = Mapping[str, GroupAnalysis]
 
 
 @click.command()
+@click.option("--evaluations", type=click.Path(path_type=Path), help="A CSV file to write all evaluations to.")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def main(folder: Path) -> None:
+def main(evaluations: Path | None, folder: Path) -> None:
     """Print all answers from the runs of the study in FOLDER."""
     found = {entry: group for entry in (*_SEQUENCES, *_ALONE) if (group := _finished(folder / str(entry)))}
+    if evaluations is not None:
+        _write_evaluations(evaluations, found)
     lacking = [str(folder / str(entry)) for entry in _NEEDED if entry not in found]
     if lacking:
         raise click.ClickException(f"no finished run in {', '.join(lacking)}; run configs/minatar_study.json first")
@@ -64,6 +69,18 @@ def _finished(place: Path) -> Group | None:
     if len(groups) > 1:
         raise click.ClickException(f"{place}: its runs have {len(groups)} different settings, where one was expected")
     return groups[0] if groups else None
+
+
+def _write_evaluations(path: Path, found: Mapping[int, Group]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["entry", "policy", "seed", "game", "step", "mean_return"])
+        for entry, group in found.items():
+            for run in group.runs:
+                for index, curve in run.evaluations.items():
+                    where = [entry, run.policy, run.seed, run.tasks[index].id]
+                    for step, value in zip(curve.steps, curve.values, strict=True):
+                        writer.writerow([*where, int(step), f"{value:g}"])
 
 
 def _print_returns(groups: Groups, games: Sequence[str]) -> None:
