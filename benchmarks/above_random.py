@@ -3,21 +3,23 @@
     crl run --config-file configs/atari_study.json --all
     python benchmarks/above_random.py runs/atari_study --at 100000
 
-For every game and policy: the return of the last evaluation, and that less the one of random play with Welch's
-interval. Runs that have not come to their end, and runs with several tasks, are left out.
+For every game, policy and budget: the return of the last evaluation, and that less the one of random play with Welch's
+interval. Runs that have not come to their end are left out, and runs with several tasks, which are for `crl report`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import numpy as np
 from intervals import show_difference, show_mean
 
+from crl_report.groups import group_runs
 from crl_report.reading import find_runs, read_runs
-from crl_report.records import Curve
+from crl_report.records import Curve, RunRecord
 
 _RANDOM = "random"
 
@@ -27,28 +29,34 @@ _RANDOM = "random"
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(steps: tuple[int, ...], folders: tuple[Path, ...]) -> None:
     """Print all games and policies of the runs in FOLDERS."""
-    curves: dict[str, dict[str, list[Curve]]] = defaultdict(lambda: defaultdict(list))
+    by_game: dict[str, list[RunRecord]] = defaultdict(list)
     records, notes = read_runs(find_runs(map(str, folders)))
     for run in records:
         if run.finished and len(run.tasks) == 1:
-            curves[run.tasks[0].id][run.policy].append(run.evaluations[0])
+            by_game[run.tasks[0].id].append(run)
         else:
             notes.append(f"left out: {run.source}")
-    for game, of_game in curves.items():
+    for game, runs in by_game.items():
         print(game)
-        for policy, each in sorted(of_game.items()):
-            final = _final(each)
-            random = _final(of_game.get(_RANDOM, []))
-            less = f"   less random play {show_difference(final, random)}" if random and policy != _RANDOM else ""
-            print(f"  {policy:8} {show_mean(final)}{less}")
-            for step in steps:
-                print(f"           at {step:,}: {show_mean([_nearest(curve, step) for curve in each])}")
+        random = [_last(run.evaluations[0]) for run in runs if run.policy == _RANDOM]
+        for budget in sorted({run.tasks[0].num_timesteps for run in runs}):
+            for group in group_runs([run for run in runs if run.tasks[0].num_timesteps == budget]):
+                _print(f"{group.label}, {budget:,} steps", group.runs, random, steps)
     for note in notes:
         click.echo(note, err=True)
 
 
-def _final(curves: list[Curve]) -> list[float]:
-    return [float(curve.values[-1]) for curve in curves]
+def _print(label: str, runs: Sequence[RunRecord], random: Sequence[float], steps: Sequence[int]) -> None:
+    curves = [run.evaluations[0] for run in runs]
+    final = [_last(curve) for curve in curves]
+    less = f"   less random play {show_difference(final, random)}" if random and runs[0].policy != _RANDOM else ""
+    print(f"  {label:24} {show_mean(final)}{less}")
+    for step in steps:
+        print(f"  {f'at {step:,}':>24} {show_mean([_nearest(curve, step) for curve in curves])}")
+
+
+def _last(curve: Curve) -> float:
+    return float(curve.values[-1])
 
 
 def _nearest(curve: Curve, step: int) -> float:

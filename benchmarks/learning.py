@@ -7,8 +7,9 @@ The first makes the runs of `learning.json`, one cycle through three games of Mi
 evaluations returned with the bands of `learning_bands.json`: every game after its training, and the first game at the
 end of the cycle. It fails where a value lies outside its band. The second writes those bands anew from finished runs of
 the study: where a further run lies with a probability of 99.5 percent, if returns are normally distributed. A change
-that only alters the order of sums therefore fails about once in twenty times. What those runs knew, a game after its
-training or the first one at the end, must come to twice what random play does, however wide the band is.
+that only alters the order of sums therefore fails about once in twenty times. Where those runs had learned a game, or
+still remembered the first one at the end, a band never reaches below twice the return of random play; where they had
+forgotten it, always up to that.
 """
 
 from __future__ import annotations
@@ -69,9 +70,12 @@ def _record(figures: dict[str, dict[str, list[float]]]) -> None:
 def _band(values: list[float], random: float) -> list[float]:
     mean = statistics.mean(values)
     half = half_width(values, confidence=_PROBABILITY) * math.sqrt(len(values) + 1)  # of a further value
-    half = max(half, random)  # all five may have forgotten a game to the same 0
-    was_known = mean > 2 * random
-    return [round(max(mean - half, 2 * random) if was_known else mean - half, 2), round(mean + half, 2)]
+    low, high = mean - half, mean + half
+    if mean > 2 * random:
+        low = max(low, 2 * random)
+    else:
+        low, high = min(low, 0.0), max(high, 2 * random)
+    return [round(low, 2), round(high, 2)]
 
 
 def _compare(figures: dict[str, dict[str, list[float]]]) -> None:

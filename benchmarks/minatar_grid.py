@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
     for setting, each in sorted(returns.items()):
         shares = [value / best[game] for game in games for value in each[game]]
         shown = "  ".join(f"{game} {', '.join(f'{value:.1f}' for value in each[game])}" for game in games)
-        print(f"{setting.policy:6} {setting.learning_rate:g} {setting.entropy:g}  {shown}")
+        print(f"{setting.policy:6} rate {setting.learning_rate:g} entropy {setting.entropy:g}  {shown}")
         print(f"       mean share {statistics.mean(shares):.3f} of {len(shares)} runs")
     for note in notes:
         print(note)

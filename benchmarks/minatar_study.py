@@ -73,9 +73,9 @@ def _finished(place: Path) -> Group | None:
 
 def _write_evaluations(path: Path, found: Mapping[int, Group]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["entry", "policy", "seed", "game", "step", "mean_return"])
-        for entry, group in found.items():
+        for entry, group in sorted(found.items()):
             for run in group.runs:
                 for index, curve in run.evaluations.items():
                     where = [entry, run.policy, run.seed, run.tasks[index].id]

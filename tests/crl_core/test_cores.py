@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 
 import pytest
@@ -48,8 +49,12 @@ def test_torch_takes_half_the_cores_where_others_collect(
 
 
 @pytest.mark.usefixtures("unset")
-@pytest.mark.parametrize(("values", "threads"), [(4, 1), (10 * 10 * 10, 1), (36 * 36 * 4, 16), (SCREEN, 16)])
-def test_one_thread_is_best_for_small_observations(monkeypatch: pytest.MonkeyPatch, values: int, threads: int) -> None:
+@pytest.mark.parametrize(
+    ("values", "threads"), [(4, 1), (10 * 10 * 10, 1), (36 * 36, 16), (SCREEN, 16), (math.inf, 16)]
+)
+def test_one_thread_is_best_for_small_observations(
+    monkeypatch: pytest.MonkeyPatch, values: float, threads: int
+) -> None:
     have(monkeypatch, 16)
     assert torch_threads(learns_while_collecting=False, observation_values=values) == threads
 

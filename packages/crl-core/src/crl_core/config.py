@@ -113,8 +113,8 @@ class RunConfig(Settings):
     device: str = Field("auto", description="A torch device: auto, cpu, cuda, cuda:0, mps.")
     torch_threads: ThreadCount = Field(
         "auto",
-        description="Threads of torch's operations on the CPU; auto: one for small observations, else all cores, or "
-        "half where environments step meanwhile.",
+        description="Threads of torch's operations on the CPU; auto: one for observations of up to 1,024 numbers, "
+        "else all cores, or half where environments step meanwhile.",
     )
     environment_threads: ThreadCount | None = Field(
         None,

@@ -7,7 +7,7 @@ import os
 __all__ = ["environment_threads", "set_default_threads", "torch_threads", "usable_cores"]
 
 _VARIABLE = "OMP_NUM_THREADS"
-_SMALL_OBSERVATION = 2**12  # numbers: MinAtar's 10 x 10 x 10 and all vectors, but no screen
+_SMALL_OBSERVATION = 2**10  # numbers: MinAtar's 10 x 10 x 10 and most vectors; a screen of 36 x 36 has more
 _DEFAULTS: dict[str, str] = {}  # what this process put into its environment by itself
 
 
@@ -40,16 +40,16 @@ def environment_threads(*, learns_while_collecting: bool) -> int:
     return max(1, usable_cores() // 2) if learns_while_collecting else usable_cores()
 
 
-def torch_threads(*, learns_while_collecting: bool, observation_values: int) -> int:
+def torch_threads(*, learns_while_collecting: bool, observation_values: float) -> int:
     """Return how many threads are best for torch's operations in training.
 
-    What OMP_NUM_THREADS says where the user set it. Else one for small observations, as threads take longer to meet
-    than the small networks of these take to compute: with two, PPO was 1.5 times slower on MinAtar and 2.4 times on
+    What OMP_NUM_THREADS says where the user set it. Else one for small observations, as their networks take less time to
+    compute than threads need to wait for each other: with two, PPO was 1.5 times slower on MinAtar and 2.4 times on
     CartPole. Else all cores, or half of them where environments step at the same time.
 
     Args:
         learns_while_collecting: whether environments step at the same time.
-        observation_values: how many numbers one observation has.
+        observation_values: how many numbers one observation has; infinity where that is not known.
     """
     wanted = os.environ.get(_VARIABLE, "")
     if wanted.isdecimal() and int(wanted) > 0 and wanted != _DEFAULTS.get(_VARIABLE):

@@ -82,9 +82,10 @@ def launch(plan: RunPlan, console: Console, log: RunLog, *, resume: bool = False
 
 def share_out_cores(plan: RunPlan) -> str:
     """Give torch its threads; say who has how many."""
+    shape = plan.experiment.observation_space.shape
     automatic = torch_threads(
         learns_while_collecting=plan.policy_config.learns_while_collecting,
-        observation_values=math.prod(plan.experiment.observation_space.shape or ()),
+        observation_values=math.inf if shape is None else math.prod(shape),
     )
     wanted = plan.config.torch_threads
     torch.set_num_threads(automatic if wanted == "auto" else wanted)
