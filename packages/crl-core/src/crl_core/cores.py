@@ -43,7 +43,7 @@ def environment_threads(*, learns_while_collecting: bool) -> int:
 def torch_threads(*, learns_while_collecting: bool, observation_values: float) -> int:
     """Return how many threads are best for torch's operations in training.
 
-    What OMP_NUM_THREADS says where the user set it. Else one for small observations, as their networks take less time to
+    What OMP_NUM_THREADS says where the user set it. Else one for small observations, whose networks take less time to
     compute than threads need to wait for each other: with two, PPO was 1.5 times slower on MinAtar and 2.4 times on
     CartPole. Else all cores, or half of them where environments step at the same time.
 
