@@ -32,4 +32,4 @@ def show_difference(first: Sequence[float], second: Sequence[float]) -> str:
     if min(len(first), len(second)) < 2:
         return f"{difference:.3f} (too few runs for an interval)"
     interval = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
-    return f"{difference:.3f} ({interval.low:.3f} to {interval.high:.3f}; {len(first)} and {len(second)} runs)"
+    return f"{difference:.3f} ({interval.low:.3f} to {interval.high:.3f}; {len(first)} and {len(second)})"
