@@ -23,9 +23,9 @@ from pathlib import Path
 import click
 import numpy as np
 from intervals import show_difference, show_mean
+from study_runs import read_finished
 
 from crl_report.groups import group_runs
-from crl_report.reading import find_runs, read_runs
 from crl_report.records import Curve, RunRecord
 
 _RANDOM = "random"
@@ -33,27 +33,28 @@ _RANDOM = "random"
 
 @click.command()
 @click.option("--at", "steps", type=int, multiple=True, help="Print the evaluations nearest to this step, too.")
-@click.option("--episodes", type=int, help="Evaluate every run's newest checkpoint in so many episodes.")
+@click.option(
+    "--episodes", type=click.IntRange(min=1), help="Evaluate every run's newest checkpoint in so many episodes."
+)
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(steps: tuple[int, ...], episodes: int | None, folders: tuple[Path, ...]) -> None:
     """Print all games and policies of the runs in FOLDERS."""
     by_game: dict[str, list[RunRecord]] = defaultdict(list)
-    records, notes = read_runs(find_runs(map(str, folders)))
-    for run in records:
-        if run.finished and len(run.tasks) == 1:
+    for run in read_finished(*folders):
+        if len(run.tasks) == 1:
             by_game[run.tasks[0].id].append(run)
         else:
-            notes.append(f"left out: {run.source}")
+            click.echo(f"left out, as it has several tasks, which are for `crl report`: {run.source}", err=True)
     for game, runs in by_game.items():
         print(game)
         random = [_last(run.evaluations[0]) for run in runs if run.policy == _RANDOM]
+        if not random:
+            click.echo(f"{game}: there is no finished run of random play to compare with", err=True)
         for budget in sorted({run.tasks[0].num_timesteps for run in runs}):
             for group in group_runs([run for run in runs if run.tasks[0].num_timesteps == budget]):
                 _print(f"{group.label}, {budget:,} steps", group.runs, random, steps)
         if episodes is not None:
             _print_episodes(runs, episodes)
-    for note in notes:
-        click.echo(note, err=True)
 
 
 def _print(label: str, runs: Sequence[RunRecord], random: Sequence[float], steps: Sequence[int]) -> None:
@@ -61,7 +62,9 @@ def _print(label: str, runs: Sequence[RunRecord], random: Sequence[float], steps
     final = [_last(curve) for curve in curves]
     print(f"  {label:24} {show_mean(final)}{_less(runs[0], final, random)}")
     for step in steps:
-        print(f"  {f'at {step:,}':>24} {show_mean([_nearest(curve, step) for curve in curves])}")
+        reached = [each for each in (_nearest(curve, step) for curve in curves) if each is not None]
+        if reached:
+            print(f"  {f'at {step:,}':>24} {show_mean(reached)}")
 
 
 def _print_episodes(runs: Sequence[RunRecord], episodes: int) -> None:
@@ -76,8 +79,10 @@ def _print_episodes(runs: Sequence[RunRecord], episodes: int) -> None:
 def _evaluate(run: RunRecord, episodes: int) -> list[float]:
     options = [f"--episodes={episodes}", f"--seed={run.seed}"]  # so that no two runs of random play are the same
     command = [sys.executable, "-m", "crl_core", "eval", run.source, *options]
-    printed = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout
-    returns: list[float] = json.loads(printed)["tasks"][run.tasks[0].id]["returns"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise click.ClickException(done.stderr.strip())
+    returns: list[float] = json.loads(done.stdout)["tasks"][run.tasks[0].id]["returns"]
     return returns
 
 
@@ -91,8 +96,9 @@ def _last(curve: Curve) -> float:
     return float(curve.values[-1])
 
 
-def _nearest(curve: Curve, step: int) -> float:
-    return float(curve.values[np.abs(curve.steps - step).argmin()])
+def _nearest(curve: Curve, step: int) -> float | None:
+    """Return the evaluation nearest to a step; None where the run is shorter."""
+    return float(curve.values[np.abs(curve.steps - step).argmin()]) if curve.steps[-1] >= step else None
 
 
 if __name__ == "__main__":

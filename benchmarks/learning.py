@@ -22,9 +22,9 @@ from pathlib import Path
 
 import click
 from intervals import half_width
+from study_runs import read_finished
 
 from crl_report.metrics import value_at
-from crl_report.reading import find_runs, read_runs
 from crl_report.records import RunRecord
 
 _BANDS = Path(__file__).with_name("learning_bands.json")
@@ -38,10 +38,9 @@ _RANDOM = "random"
 def main(record: bool, folders: tuple[Path, ...]) -> None:
     """Compare the runs in FOLDERS with the recorded bands."""
     figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for run in read_runs(find_runs(map(str, folders)))[0]:
-        if run.finished:
-            for name, value in _figures(run).items():
-                figures[run.policy][name].append(value)
+    for run in read_finished(*folders):
+        for name, value in _figures(run).items():
+            figures[run.policy][name].append(value)
     if record:
         _record(figures)
     else:

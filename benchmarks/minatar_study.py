@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,12 +22,15 @@ from pathlib import Path
 import click
 import numpy as np
 from intervals import show_difference, show_mean
+from study_runs import read_finished
 
+from crl_core.experiment_source import build_experiment
 from crl_report.analysis import GroupAnalysis, RunAnalysis, analyse
 from crl_report.groups import Group, group_runs
 from crl_report.metrics import value_at
-from crl_report.reading import find_runs, read_runs
 
+_CONFIG = Path(__file__).parent.with_name("configs") / "minatar_study.json"
+_FILE = click.Path(path_type=Path, dir_okay=False, writable=True)
 _PPO, _IMPALA, _CLEAR, _RANDOM = "PPO", "IMPALA", "CLEAR", "random"
 _NO_CLONING, _TENTH, _NO_REPLAY = "CLEAR without cloning", "CLEAR, a tenth of its buffer", "CLEAR without replay"
 _SEQUENCES = {0: _PPO, 1: _IMPALA, 2: _CLEAR, 3: _RANDOM, 7: _NO_CLONING, 8: _TENTH, 9: _NO_REPLAY}  # entries
@@ -36,16 +41,22 @@ Groups = Mapping[str, GroupAnalysis]
 
 
 @click.command()
-@click.option("--evaluations", type=click.Path(path_type=Path), help="A CSV file to write all evaluations to.")
+@click.option(
+    "--evaluations",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="A CSV file to write all evaluations to.",
+)
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(evaluations: Path | None, folder: Path) -> None:
     """Print all answers from the runs of the study in FOLDER."""
     found = {entry: group for entry in (*_SEQUENCES, *_ALONE) if (group := _finished(folder / str(entry)))}
-    if evaluations is not None:
-        _write_evaluations(evaluations, found)
+    _compare_with_config(found)
     lacking = [str(folder / str(entry)) for entry in _NEEDED if entry not in found]
     if lacking:
-        raise click.ClickException(f"no finished run in {', '.join(lacking)}; run configs/minatar_study.json first")
+        command = "crl run --config-file configs/minatar_study.json --all"
+        raise click.ClickException(f"no finished run in {', '.join(lacking)}; make them with: {command}")
+    if evaluations is not None:
+        _write_evaluations(evaluations, found)
     names = [name for entry, name in _SEQUENCES.items() if entry in found]
     references = [run for entry in _ALONE for run in found[entry].runs]
     analysed = analyse([found[entry] for entry in _SEQUENCES if entry in found], references=references).groups
@@ -62,13 +73,31 @@ def _finished(place: Path) -> Group | None:
     """Return the finished runs of one entry, which have one group's settings; None if there are none."""
     if not place.exists():
         return None
-    records, notes = read_runs(find_runs([str(place)]))
-    for note in notes:
-        click.echo(note, err=True)
-    groups = group_runs([run for run in records if run.finished])
+    groups = group_runs(read_finished(place))
     if len(groups) > 1:
         raise click.ClickException(f"{place}: its runs have {len(groups)} different settings, where one was expected")
     return groups[0] if groups else None
+
+
+def _compare_with_config(found: Mapping[int, Group]) -> None:
+    """Refuse runs of another study, and tell on stderr what is lacking of this one, or shorter.
+
+    Raises:
+        click.ClickException: an entry's runs are of another policy or experiment than the study's.
+    """
+    for entry, wanted in enumerate(json.loads(_CONFIG.read_text(encoding="utf-8"))):
+        runs = found[entry].runs if entry in found else ()
+        lacking = sorted(set(wanted["seeds"]) - {run.seed for run in runs})
+        if lacking:
+            click.echo(f"entry {entry}: no finished run with seed {', '.join(map(str, lacking))}", err=True)
+        steps = build_experiment(wanted["experiment"]).tasks[0].num_timesteps
+        for run in runs:
+            if (run.policy, run.experiment) != (wanted["policy"], wanted["experiment"]):
+                is_of, should = f"{run.policy} on {run.experiment}", f"{wanted['policy']} on {wanted['experiment']}"
+                raise click.ClickException(f"{run.source} is {is_of}, where {_CONFIG.name} has {should}")
+            if run.tasks[0].num_timesteps != steps:
+                short = f"{run.tasks[0].num_timesteps:,} steps a game, where the study has {steps:,}"
+                click.echo(f"{run.source} has {short}", err=True)
 
 
 def _write_evaluations(path: Path, found: Mapping[int, Group]) -> None:
@@ -134,7 +163,9 @@ def _others(groups: Groups, last: int) -> None:
 
 
 def _forgetting(run: RunAnalysis) -> float:
-    return statistics.mean(value for (i, j, _), value in run.forgetting.items() if i != j)
+    """Return F; a game that returned nothing but 0 in all runs has no scale, and no part in it."""
+    pairs = [value for (i, j, _), value in run.forgetting.items() if i != j and not math.isnan(value)]
+    return statistics.mean(pairs) if pairs else 0.0
 
 
 def _mean_evaluation(run: RunAnalysis, task: int) -> float:
