@@ -24,11 +24,13 @@ def crl_task_types() -> Iterable[TaskTypeSpec]:
 @hookimpl
 def crl_experiments() -> Iterable[ExperimentSpec]:
     """Register the continual benchmarks and one experiment per game."""
+    three_games = "crl_tasks_minatar.experiments:minatar_3_tasks_2_cycles"
     yield ExperimentSpec(
         name="minatar_3_tasks_2_cycles",
         summary="Breakout, SpaceInvaders, Freeway of MinAtar: 300,000 steps each, 2 cycles",
-        build="crl_tasks_minatar.experiments:minatar_3_tasks_2_cycles",
+        build=three_games,
     )
+    yield ExperimentSpec(name="minatar", summary="Another name for minatar_3_tasks_2_cycles", build=three_games)
     yield ExperimentSpec(
         name="minatar_5_tasks_2_cycles",
         summary="All five games of MinAtar: 300,000 steps each, 2 cycles",
