@@ -12,7 +12,15 @@ from torch import nn
 
 from crl_core.discrete import mask_logits
 from crl_core.errors import ExperimentError
-from crl_core.networks import GridCnn, Mlp, NatureCnn, ResidualCnn, make_encoder
+from crl_core.networks import (
+    GridCnn,
+    Mlp,
+    NatureCnn,
+    ResidualCnn,
+    encode,
+    make_encoder,
+    prepare_observations,
+)
 
 
 def images(channels: int, height: int, width: int) -> Box:
@@ -105,3 +113,13 @@ def test_masks_fit_any_number_of_leading_dimensions_and_half_precision() -> None
     assert masked.isfinite().all()
     assert masked[0, 2] == torch.finfo(torch.bfloat16).min
     assert masked.argmax(1).tolist() == [0, 0]
+
+
+def test_vectors_are_not_rounded_where_convolutions_are() -> None:
+    vectors, images = torch.randn(4, 3), torch.randint(0, 256, (4, 2, 12, 12), dtype=torch.uint8)
+    mlp, grid = Mlp((3,)), GridCnn((2, 12, 12))
+    assert torch.equal(encode(mlp, prepare_observations(vectors, torch.bfloat16)), mlp(vectors))
+    rounded, exact = (encode(grid, prepare_observations(images, dtype)) for dtype in (torch.bfloat16, torch.float32))
+    assert rounded.dtype == exact.dtype == torch.float32
+    assert not torch.equal(rounded, exact)
+    torch.testing.assert_close(rounded, exact, rtol=0.1, atol=0.02)

@@ -23,7 +23,13 @@ from crl_policies_impala.config import ImpalaConfig
 from crl_policies_impala.policy import ImpalaPolicy
 
 CONFIG = ImpalaConfig(
-    batch_size=4, unroll_length=7, entropy_cost=0.02, baseline_cost=0.7, learning_rate=1e-3, grad_norm_clipping=5.0
+    batch_size=4,
+    unroll_length=7,
+    entropy_cost=0.02,
+    baseline_cost=0.7,
+    learning_rate=1e-3,
+    grad_norm_clipping=5.0,
+    precision="fp32",  # whatever the processor has: references are as exact
 )
 
 

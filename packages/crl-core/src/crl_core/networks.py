@@ -178,9 +178,12 @@ def prepare_observations(observations: Tensor, dtype: torch.dtype) -> Tensor:
     return observations.to(dtype, memory_format=layout).mul_(1 / 255)
 
 
-def encode(encoder: nn.Module, prepared: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return features, float32 `[B, F]`, of prepared observations, computed in the precision `dtype`."""
-    with torch.autocast(prepared.device.type, dtype, enabled=dtype != torch.float32):
+def encode(encoder: nn.Module, prepared: Tensor) -> Tensor:
+    """Return features, float32 `[B, F]`, of prepared observations, computed in the precision that these have.
+
+    Vectors stay float32: bfloat16 has 8 bits, as many as a byte of an image, and too few for a position.
+    """
+    with torch.autocast(prepared.device.type, prepared.dtype, enabled=prepared.dtype != torch.float32):
         features: Tensor = encoder(prepared)
     return features.to(torch.float32)
 

@@ -101,12 +101,8 @@ class ImpalaNetwork(nn.Module):
             ],
             dim=1,
         )
-        core = torch.cat([encode(self.encoder, inputs, self.convolution_dtype), last], dim=1)
-        critic = (
-            core
-            if self.critic_encoder is None
-            else torch.cat([encode(self.critic_encoder, inputs, self.convolution_dtype), last], dim=1)
-        )
+        core = torch.cat([encode(self.encoder, inputs), last], dim=1)
+        critic = core if self.critic_encoder is None else torch.cat([encode(self.critic_encoder, inputs), last], dim=1)
         baseline = self.baseline(critic)
         uncertainty = baseline[:, 1] if baseline.shape[1] > 1 else None
         return NetworkOutput(mask_logits(self.policy(core), num_actions), baseline[:, 0], uncertainty)

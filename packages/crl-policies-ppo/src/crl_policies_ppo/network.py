@@ -84,10 +84,8 @@ class PpoNetwork(nn.Module):
             prepared: `[B, *obs]`, what `prepare` returned, or rows of it.
             num_actions: int64 `[B]`, how many actions each row's task has; 0 for continuous ones.
         """
-        features = encode(self.encoder, prepared, self.convolution_dtype)
-        value_features = (
-            features if self.value_encoder is None else encode(self.value_encoder, prepared, self.convolution_dtype)
-        )
+        features = encode(self.encoder, prepared)
+        value_features = features if self.value_encoder is None else encode(self.value_encoder, prepared)
         return NetworkOutput(self.policy(features, num_actions), self.value(value_features).squeeze(1))
 
 
