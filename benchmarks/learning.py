@@ -60,6 +60,14 @@ def _record(figures: dict[str, dict[str, list[float]]]) -> None:
     if _RANDOM not in figures or any(len(values) < 2 for each in figures.values() for values in each.values()):
         raise click.ClickException("name runs of random play, too, and of every policy at least two")
     random = {name: statistics.mean(values) for name, values in figures.pop(_RANDOM).items()}
+    unlearned = [
+        f"{policy}: {name}"
+        for policy, each in figures.items()
+        for name, values in each.items()
+        if "trained" in name and statistics.mean(values) <= 2 * random[name]
+    ]
+    if unlearned:
+        raise click.ClickException(f"no more than twice what random play returns: {'; '.join(unlearned)}")
     bands = {
         policy: {name: _band(values, random[name]) for name, values in each.items()} for policy, each in figures.items()
     }

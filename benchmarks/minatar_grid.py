@@ -37,10 +37,7 @@ def main(folder: Path) -> None:
     """Print a table."""
     returns: dict[_Setting, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for run in read_finished(folder):
-        setting = _setting(run)
-        if setting is None:
-            raise click.ClickException(f"{run.source} is no run of the grid: {run.policy} on {run.experiment}")
-        returns[setting][run.tasks[0].id].append(float(run.evaluations[0].values[-2:].mean()))
+        returns[_setting(run)][run.tasks[0].id].append(float(run.evaluations[0].values[-2:].mean()))
     games = sorted({game for each in returns.values() for game in each})
     best = {game: max(itertools.chain.from_iterable(each[game] for each in returns.values())) for game in games}
     shares = {
@@ -58,11 +55,15 @@ def main(folder: Path) -> None:
             print(f"chosen: {max(complete, key=lambda setting: statistics.mean(shares[setting]))}")
 
 
-def _setting(run: RunRecord) -> _Setting | None:
-    """Return what a run was made with; None if it is no run of a grid."""
+def _setting(run: RunRecord) -> _Setting:
+    """Return what a run was made with.
+
+    Raises:
+        click.ClickException: it is no run of a grid.
+    """
     name = {"ppo": "entropy_coef", "impala": "entropy_cost", "clear": "entropy_cost"}.get(run.policy)
     if name is None or len(run.tasks) > 1:
-        return None
+        raise click.ClickException(f"{run.source} is no run of the grid: {run.policy} on {run.experiment}")
     return _Setting(run.policy, float(run.settings["learning_rate"]), float(run.settings[name]))
 
 

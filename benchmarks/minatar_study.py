@@ -30,7 +30,6 @@ from crl_report.groups import Group, group_runs
 from crl_report.metrics import value_at
 
 _CONFIG = Path(__file__).parent.with_name("configs") / "minatar_study.json"
-_FILE = click.Path(path_type=Path, dir_okay=False, writable=True)
 _PPO, _IMPALA, _CLEAR, _RANDOM = "PPO", "IMPALA", "CLEAR", "random"
 _NO_CLONING, _TENTH, _NO_REPLAY = "CLEAR without cloning", "CLEAR, a tenth of its buffer", "CLEAR without replay"
 _SEQUENCES = {0: _PPO, 1: _IMPALA, 2: _CLEAR, 3: _RANDOM, 7: _NO_CLONING, 8: _TENTH, 9: _NO_REPLAY}  # entries
