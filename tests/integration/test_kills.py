@@ -17,12 +17,12 @@ def test_a_run_ends_as_if_nobody_had_killed_it(tmp_path: Path) -> None:
         "preset": "tutorial",
         "device": "cpu",
         "num_processes": 4,
-        "num_timesteps": 4000,
+        "num_timesteps": 12_000,  # long enough to be killed three times on a fast machine
         "continual_testing_freq": 1000,
         "continual_eval_num_returns": 2,
         "timesteps_per_save": 500,
         "use_linear_lr_decay": True,
-        "decay_over_steps": 10_000,
+        "decay_over_steps": 30_000,
     }
     outcome = campaign(tmp_path / "run", settings, kills=3, at_boundary=1, longest=4.0, rng=random.Random(1))
     assert outcome.problems == []
