@@ -212,9 +212,15 @@ def test_a_checkpoint_directory_that_cannot_be_written_ends_the_run(faults: None
     assert_goes_on(start, directory)
 
 
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return "multiprocessing.spawn" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # git, which says what commit a run is of, may have ended since it was listed
+        return False
+
+
 def worker_processes(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    children = psutil.Process(process.pid).children()
-    return [child for child in children if "multiprocessing.spawn" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process(process.pid).children() if is_worker(child)]
 
 
 @pytest.mark.parametrize(("run", "runner"), [(FAULTY, "full_parallel"), (IMPALA, "pipelined")])
