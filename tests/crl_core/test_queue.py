@@ -121,6 +121,9 @@ def test_all_entries_run_and_a_failed_one_stops_no_other(tmp_path: Path) -> None
     assert isinstance(console.file, io.StringIO)
     assert f"Error: {queue.path}: entry 1: " in console.file.getvalue()
     assert "every run of it has been started" in console.file.getvalue()
+    assert f"{queue.path}: 1 finished here, 0 failed; report on all its runs: crl report {queue.directory}\n" in (
+        console.file.getvalue()
+    )
 
 
 def test_an_entry_that_is_gone_on_with_keeps_its_settings_and_tells_what_differs(tmp_path: Path) -> None:

@@ -228,6 +228,20 @@ def test_a_buffer_that_does_not_fit_is_cut_down_with_one_warning(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(("frames", "warned"), [(319, True), (320, False)])
+def test_a_buffer_smaller_than_what_an_update_replays_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, frames: int, *, warned: bool
+) -> None:
+    config = ClearConfig(batch_size=8, batch_replay_ratio=2.0, unroll_length=20, replay_buffer_frames=frames)
+    prepare(config, tmp_path / "run")
+    messages = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert messages == (
+        ["--replay-buffer-frames: 319 steps are 15 unrolls of 20, but an update replays 16, some twice or more"]
+        if warned
+        else []
+    )
+
+
 @pytest.mark.usefixtures("small_disk")
 def test_a_buffer_the_user_asked_for_is_refused_if_it_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ReplayError, match=r"--replay-buffer-frames: .*10\.0 MB free.*--large-file-path"):

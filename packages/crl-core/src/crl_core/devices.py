@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
+import gymnasium
+import numpy as np
 import torch
 
 from crl_core.errors import DeviceError
@@ -31,8 +34,15 @@ def select_device(name: str) -> torch.device:
     return device
 
 
-def convolution_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return bfloat16 where it is asked for, or where `auto` finds that the device has it natively; else float32."""
+def convolution_dtype(precision: str, device: torch.device, observations: gymnasium.Space[Any]) -> torch.dtype:
+    """Return bfloat16 where it is asked for, or where `auto` finds that the device has it natively; else float32.
+
+    Observations that are not bytes are float32 always: bfloat16 is too coarse for positions.
+    """
+    if observations.dtype != np.uint8:
+        if precision == "bf16":
+            _log.warning("--precision bf16: has no effect on these observations, which are no images")
+        return torch.float32
     if precision == "auto":
         native = _has_native_bfloat16(device)
         _log.info("convolutions: %s, as bf16 is %s here", *(("bf16", "native") if native else ("fp32", "not native")))

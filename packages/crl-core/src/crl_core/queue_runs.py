@@ -137,10 +137,17 @@ def run_entries(queue: Queue, console: Console, *, run_all: bool, retry_failed: 
             console.print(text, markup=False, highlight=False, soft_wrap=True)
         if ran and not run_all:
             return 0
-    if not (ran or failed):
-        what = "no run of it is to be gone on with" if retry_failed else "every run of it has been started"
-        console.print(f"{queue.path}: {what}; they are in {queue.directory}", markup=False, soft_wrap=True)
+    if run_all or not (ran or failed):
+        what = _outcome(ran, failed, retry_failed=retry_failed)
+        console.print(f"{queue.path}: {what} {queue.directory}", markup=False, highlight=False, soft_wrap=True)
     return 1 if failed else 0
+
+
+def _outcome(ran: int, failed: int, *, retry_failed: bool) -> str:
+    if ran or failed:
+        return f"{ran} finished here, {failed} failed; report on all its runs: crl report"
+    what = "no run of it is to be gone on with" if retry_failed else "every run of it has been started"
+    return f"{what}; they are in"
 
 
 def _resumable(queue: Queue) -> Iterator[Entry]:

@@ -45,7 +45,7 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         super().build()
         self._replay = ReplayBuffer(
             _replay_directory(self.config, self.workspace),
-            capacity_unrolls=max(1, self.config.replay_buffer_frames // self.config.unroll_length),
+            capacity_unrolls=_capacity_unrolls(self.config),
             seed=self.seed,
             owner=self.workspace.run_id,
         )
@@ -67,6 +67,7 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         super().prepare(config, observation_space=observation_space, total_steps=total_steps, directory=directory)
         if config.batch_replay_ratio == 0:
             return config
+        _warn_of_few_unrolls(config)
         if config.large_file_path is not None:  # it may be resumed from another directory
             config = config.model_copy(update={"large_file_path": str(Path(config.large_file_path).absolute())})
         parent = Path(config.large_file_path) if config.large_file_path is not None else directory / "replay"
@@ -106,7 +107,7 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         """Return the new columns with replayed ones behind them, then offer the new ones to the buffer."""
         if self.config.batch_replay_ratio == 0:
             return batch
-        num_replayed = round(self.config.batch_replay_ratio * batch.num_columns)
+        num_replayed = _num_replayed(self.config, batch.num_columns)
         replayed = [from_sample(self._replay.sample(num_replayed))] if len(self._replay) and num_replayed else []
         self._replay.add(to_unrolls(batch))
         return Rollout.concatenate([batch, *replayed])
@@ -145,6 +146,26 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         """End the learner's threads and close the buffer's store."""
         super().shutdown()
         self._replay.close()
+
+
+def _capacity_unrolls(config: ClearConfig) -> int:
+    return max(1, config.replay_buffer_frames // config.unroll_length)
+
+
+def _num_replayed(config: ClearConfig, num_new: int) -> int:
+    return round(config.batch_replay_ratio * num_new)
+
+
+def _warn_of_few_unrolls(config: ClearConfig) -> None:
+    capacity, replayed = _capacity_unrolls(config), _num_replayed(config, config.batch_size)
+    if capacity < replayed:
+        _log.warning(
+            "--replay-buffer-frames: %s steps are %d unrolls of %d, but an update replays %d, some twice or more",
+            f"{config.replay_buffer_frames:,}",
+            capacity,
+            config.unroll_length,
+            replayed,
+        )
 
 
 def _replay_directory(config: ClearConfig, workspace: Workspace) -> Path:

@@ -79,7 +79,7 @@ class ImpalaPolicy(Policy[ConfigT]):
             self.config,
             self.observation_space,
             self.largest_action_space(),
-            convolution_dtype=convolution_dtype(self.config.precision, self.device),
+            convolution_dtype=convolution_dtype(self.config.precision, self.device, self.observation_space),
         )
         self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
         self.optimizer = self._make_optimizer()

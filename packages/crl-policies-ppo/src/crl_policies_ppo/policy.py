@@ -95,7 +95,7 @@ class PpoPolicy(Policy[PpoConfig]):
         self.network = PpoNetwork(
             self.observation_space,
             self._action_space(),
-            convolution_dtype=convolution_dtype(self.config.precision, self.device),
+            convolution_dtype=convolution_dtype(self.config.precision, self.device, self.observation_space),
         )
         self.network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
         self.optimizer = torch.optim.Adam(

@@ -94,6 +94,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         result = _invoke(args)
     except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
