@@ -10,8 +10,6 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table as TerminalTable
-from rich.text import Text
 
 from crl_report.analysis import Analysis, analyse
 from crl_report.groups import group_notes, group_runs, refuse_mixed_experiments, rename_groups
@@ -19,7 +17,8 @@ from crl_report.reading import ReportError, find_runs, read_runs
 from crl_report.records import RunRecord
 from crl_report.steps import Steps
 from crl_report.tables import Table, make_tables
-from crl_report.writing import as_csv, as_json, as_latex, as_markdown, shown
+from crl_report.terminal import print_table
+from crl_report.writing import as_csv, as_json, as_latex, as_markdown
 
 __all__ = ["report"]
 
@@ -123,7 +122,7 @@ def report(
         click.echo(f"note: {note}", err=True)
     tables = make_tables(analysis)
     _write(analysis, tables, output)
-    Console().print(_for_terminal(tables[0]))
+    print_table(tables[0], Console())
     click.echo(f"written: {output / 'report.html'}")
 
 
@@ -191,15 +190,3 @@ def _replace(made: Path, output: Path) -> None:
         for place in output.glob(pattern):
             if place not in written.values():
                 place.unlink()
-
-
-def _for_terminal(table: Table) -> TerminalTable:
-    """Return a table with its rows as columns, which fits a terminal."""
-    turned = table.turned()
-    made = TerminalTable(title=Text(table.title))
-    made.add_column("")
-    for name in turned.columns[1:]:
-        made.add_column(Text(name), justify="right")  # as text, since brackets would be markup
-    for row in turned.rows:
-        made.add_row(*(Text(shown(cell, table.digits)) for cell in row))
-    return made

@@ -1,0 +1,66 @@
+"""A table on a terminal: whole in its width, or in pieces that are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+from rich.table import Table as TerminalTable
+from rich.text import Text
+
+from crl_report.tables import Table
+from crl_report.writing import shown
+
+__all__ = ["print_table"]
+
+_LONGEST_HEAD = 24
+_AROUND_A_CELL = 3  # a line, and a space on either side
+
+Column = Sequence[str]
+"""A column's head, and its cells."""
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print a table with its rows as columns, side by side as far as the terminal is wide; names too long below it."""
+    turned = table.turned()
+    heads, explained = _shortened(turned.columns[1:])
+    names = ["", *(shown(row[0], table.digits) for row in turned.rows)]
+    columns = [
+        [head, *(shown(row[index], table.digits) for row in turned.rows)] for index, head in enumerate(heads, start=1)
+    ]
+    for number, piece in enumerate(_pieces(columns, console.width - _width(names) - 1)):
+        console.print(_made(Text("" if number else table.title), [names, *piece]))
+    for line in explained:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _shortened(heads: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return heads of which long ones are their first word and a number, and a line for each of those."""
+    explained = [head for head in heads if len(head) > _LONGEST_HEAD]
+    marks = {head: f"({number})" for number, head in enumerate(explained, start=1)}
+    short = [f"{head.split()[0][:_LONGEST_HEAD]} {marks[head]}" if head in marks else head for head in heads]
+    return short, [f"{mark} {head}" for head, mark in marks.items()]
+
+
+def _pieces(columns: Sequence[Column], width: int) -> Iterator[list[Column]]:
+    """Yield as many columns at a time as have room, at least one."""
+    piece: list[Column] = []
+    for column in columns:
+        if piece and sum(map(_width, [*piece, column])) > width:
+            yield piece
+            piece = []
+        piece.append(column)
+    yield piece
+
+
+def _width(column: Column) -> int:
+    return max(map(len, column)) + _AROUND_A_CELL
+
+
+def _made(title: Text, columns: Sequence[Column]) -> TerminalTable:
+    made = TerminalTable(title=title or None)
+    for index, (head, *_) in enumerate(columns):  # as text, since brackets would be markup
+        made.add_column(Text(head), justify="right" if index else "left", no_wrap=True)
+    for row in zip(*(cells for _, *cells in columns), strict=True):
+        made.add_row(*map(Text, row))
+    return made
