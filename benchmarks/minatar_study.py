@@ -29,10 +29,12 @@ from crl_report.analysis import GroupAnalysis, RunAnalysis, analyse
 from crl_report.groups import Group, group_runs
 from crl_report.metrics import value_at
 
+__all__ = ["CLEAR", "IMPALA", "Groups", "print_forgetting", "print_fourth", "print_returns", "print_third"]
+
 _CONFIG = Path(__file__).parent.with_name("configs") / "minatar_study.json"
-_PPO, _IMPALA, _CLEAR, _RANDOM = "PPO", "IMPALA", "CLEAR", "random"
+_PPO, IMPALA, CLEAR, _RANDOM = "PPO", "IMPALA", "CLEAR", "random"
 _NO_CLONING, _TENTH, _NO_REPLAY = "CLEAR without cloning", "CLEAR, a tenth of its buffer", "CLEAR without replay"
-_SEQUENCES = {0: _PPO, 1: _IMPALA, 2: _CLEAR, 3: _RANDOM, 7: _NO_CLONING, 8: _TENTH, 9: _NO_REPLAY}  # entries
+_SEQUENCES = {0: _PPO, 1: IMPALA, 2: CLEAR, 3: _RANDOM, 7: _NO_CLONING, 8: _TENTH, 9: _NO_REPLAY}  # entries
 _ALONE = (4, 5, 6)
 _NEEDED = (1, 2, 3, *_ALONE)
 
@@ -60,9 +62,9 @@ def main(evaluations: Path | None, folder: Path) -> None:
     references = [run for entry in _ALONE for run in found[entry].runs]
     analysed = analyse([found[entry] for entry in _SEQUENCES if entry in found], references=references).groups
     groups = dict(zip(names, analysed, strict=True))
-    games = [task.id for task in groups[_IMPALA].runs[0].record.tasks]
+    games = [task.id for task in groups[IMPALA].runs[0].record.tasks]
     random = [[_mean_evaluation(run, index) for run in groups[_RANDOM].runs] for index in range(len(games))]
-    _print_returns(groups, games)
+    print_returns(groups, games)
     _first([found[entry] for entry in _ALONE], games, random)
     _second(groups, games, [statistics.mean(each) for each in random])
     _others(groups, len(games) - 1)
@@ -111,7 +113,8 @@ def _write_evaluations(path: Path, found: Mapping[int, Group]) -> None:
                         writer.writerow([*where, int(step), f"{value:g}"])
 
 
-def _print_returns(groups: Groups, games: Sequence[str]) -> None:
+def print_returns(groups: Groups, games: Sequence[str]) -> None:
+    """Print the final returns of every group."""
     print(f"final returns: {', '.join(games)}")
     for name, group in groups.items():
         finals = [[run.final[index] for run in group.runs] for index in range(len(games))]
@@ -144,21 +147,37 @@ def _learned_and_left(run: RunAnalysis, task: int, cycle: int, random: float) ->
 
 
 def _others(groups: Groups, last: int) -> None:
-    forgetting = {name: [_forgetting(run) for run in group.runs] for name, group in groups.items()}
-    print("\nF")
-    for name, values in forgetting.items():
-        print(f"  {name:30} {show_mean(values)}")
-    print(f"\n3. F of CLEAR less half of IMPALA's: {_less(forgetting, _CLEAR, _IMPALA, 0.5)}")
-    finals = {name: [run.final[last] for run in group.runs] for name, group in groups.items()}
-    shares = (f"{share:g} of IMPALA's: {_less(finals, _CLEAR, _IMPALA, share)}" for share in (0.9, 1.1))
-    print(f"4. final return of CLEAR on the last game less {'; less '.join(shares)}")
+    forgetting = print_forgetting(groups)
+    print_third(forgetting)
+    print_fourth(groups, last)
     if _NO_REPLAY in groups:
-        pairs = _same_seeds(groups[_NO_REPLAY], groups[_IMPALA])
+        pairs = _same_seeds(groups[_NO_REPLAY], groups[IMPALA])
         equal = sum(_equal(*pair) for pair in pairs)
         print(f"5. CLEAR without replay and IMPALA: equal in every evaluation for {equal} of {len(pairs)} seeds")
     for name in (_NO_CLONING, _TENTH):
         if name in groups:
-            print(f"6. F of {name} less CLEAR's: {_less(forgetting, name, _CLEAR, 1.0)}")
+            print(f"6. F of {name} less CLEAR's: {_less(forgetting, name, CLEAR, 1.0)}")
+
+
+def print_forgetting(groups: Groups) -> dict[str, list[float]]:
+    """Print F of every group, and return it of every run."""
+    forgetting = {name: [_forgetting(run) for run in group.runs] for name, group in groups.items()}
+    print("\nF")
+    for name, values in forgetting.items():
+        print(f"  {name:30} {show_mean(values)}")
+    return forgetting
+
+
+def print_third(forgetting: Mapping[str, Sequence[float]]) -> None:
+    """Print the answer to hypothesis 3."""
+    print(f"\n3. F of CLEAR less half of IMPALA's: {_less(forgetting, CLEAR, IMPALA, 0.5)}")
+
+
+def print_fourth(groups: Groups, last: int) -> None:
+    """Print the answer to hypothesis 4; `last` is the index of the game that is trained last."""
+    finals = {name: [run.final[last] for run in group.runs] for name, group in groups.items()}
+    shares = (f"{share:g} of IMPALA's: {_less(finals, CLEAR, IMPALA, share)}" for share in (0.9, 1.1))
+    print(f"4. final return of CLEAR on the last game less {'; less '.join(shares)}")
 
 
 def _forgetting(run: RunAnalysis) -> float:
