@@ -24,6 +24,6 @@ def test_a_run_ends_as_if_nobody_had_killed_it(tmp_path: Path) -> None:
         "use_linear_lr_decay": True,
         "decay_over_steps": 30_000,
     }
-    outcome = campaign(tmp_path / "run", settings, kills=3, at_boundary=1, longest=4.0, rng=random.Random(1))
+    outcome = campaign(tmp_path / "run", settings, kills=3, at_boundary=1, longest=2.0, rng=random.Random(1))
     assert outcome.problems == []
     assert len(outcome.kills) == 3
