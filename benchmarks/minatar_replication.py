@@ -12,13 +12,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from minatar_study import CLEAR, IMPALA, Groups, print_forgetting, print_fourth, print_returns, print_third
+from hypotheses import (
+    CLEAR,
+    IMPALA,
+    Groups,
+    forgetting_of_runs,
+    print_forgetting,
+    print_hypothesis_3,
+    print_hypothesis_4,
+    print_returns,
+)
 from study_runs import read_finished
 
+from crl_core.config_file import read_config_file
 from crl_report.analysis import analyse
 from crl_report.groups import group_runs, refuse_mixed_experiments
 from crl_report.reading import ReportError
+from crl_report.records import RunRecord
 
+_CONFIG = Path(__file__).parent.with_name("configs") / "minatar_replication.json"
 _NAMES = {"impala": IMPALA, "clear": CLEAR}
 
 
@@ -29,8 +41,10 @@ def main(folder: Path) -> None:
     groups = _groups(folder)
     games = [task.id for task in groups[IMPALA].runs[0].record.tasks]
     print_returns(groups, games)
-    print_third(print_forgetting(groups))
-    print_fourth(groups, len(games) - 1)
+    forgetting = {name: forgetting_of_runs(group) for name, group in groups.items()}
+    print_forgetting(forgetting)
+    print_hypothesis_3(forgetting)
+    print_hypothesis_4(groups, len(games) - 1)
 
 
 def _groups(folder: Path) -> Groups:
@@ -40,17 +54,34 @@ def _groups(folder: Path) -> Groups:
         click.ClickException: there are none of one of them, or others, or runs of different experiments.
     """
     runs = read_finished(folder)
+    _compare_with_config(runs)
     found = group_runs(runs)
     if sorted(group.label for group in found) != sorted(_NAMES):
         labels = ", ".join(group.label for group in found) or "nothing"
-        raise click.ClickException(
-            f"{folder} has finished runs of {labels}, where one impala and one clear were expected"
-        )
+        raise click.ClickException(f"{folder} has finished runs of {labels}, where impala and clear were expected")
     try:
         refuse_mixed_experiments(runs)
     except ReportError as error:
         raise click.ClickException(str(error)) from error
     return {_NAMES[group.label]: each for group, each in zip(found, analyse(found).groups, strict=True)}
+
+
+def _compare_with_config(runs: list[RunRecord]) -> None:
+    """Refuse runs that were not written down beforehand, and tell on stderr which of those are lacking.
+
+    Raises:
+        click.ClickException: a run is of another policy, experiment or seed than the config file's.
+    """
+    resolved = [entry.resolved.run for entry in read_config_file(_CONFIG, {})]
+    wanted = {(run.policy, run.experiment, run.seed) for run in resolved}
+    found = {(run.policy, run.experiment, run.seed): run.source for run in runs}
+    for which in sorted(found.keys() - wanted):
+        policy, experiment, seed = which
+        raise click.ClickException(
+            f"{found[which]} is {policy} on {experiment} with seed {seed}, which {_CONFIG.name} has not"
+        )
+    for policy, experiment, seed in sorted(wanted - found.keys()):
+        click.echo(f"no finished run of {policy} on {experiment} with seed {seed}", err=True)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,23 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 import numpy as np
+from hypotheses import (
+    CLEAR,
+    IMPALA,
+    Groups,
+    forgetting_of_runs,
+    less,
+    print_forgetting,
+    print_hypothesis_3,
+    print_hypothesis_4,
+    print_returns,
+)
 from intervals import show_difference, show_mean
 from study_runs import read_finished
 
@@ -29,16 +39,12 @@ from crl_report.analysis import GroupAnalysis, RunAnalysis, analyse
 from crl_report.groups import Group, group_runs
 from crl_report.metrics import value_at
 
-__all__ = ["CLEAR", "IMPALA", "Groups", "print_forgetting", "print_fourth", "print_returns", "print_third"]
-
 _CONFIG = Path(__file__).parent.with_name("configs") / "minatar_study.json"
-_PPO, IMPALA, CLEAR, _RANDOM = "PPO", "IMPALA", "CLEAR", "random"
+_PPO, _RANDOM = "PPO", "random"
 _NO_CLONING, _TENTH, _NO_REPLAY = "CLEAR without cloning", "CLEAR, a tenth of its buffer", "CLEAR without replay"
 _SEQUENCES = {0: _PPO, 1: IMPALA, 2: CLEAR, 3: _RANDOM, 7: _NO_CLONING, 8: _TENTH, 9: _NO_REPLAY}  # entries
 _ALONE = (4, 5, 6)
 _NEEDED = (1, 2, 3, *_ALONE)
-
-Groups = Mapping[str, GroupAnalysis]
 
 
 @click.command()
@@ -113,14 +119,6 @@ def _write_evaluations(path: Path, found: Mapping[int, Group]) -> None:
                         writer.writerow([*where, int(step), f"{value:g}"])
 
 
-def print_returns(groups: Groups, games: Sequence[str]) -> None:
-    """Print the final returns of every group."""
-    print(f"final returns: {', '.join(games)}")
-    for name, group in groups.items():
-        finals = [[run.final[index] for run in group.runs] for index in range(len(games))]
-        print(f"  {name:30} {'   '.join(show_mean(each) for each in finals)}")
-
-
 def _first(alone: Sequence[Group], games: Sequence[str], random: Sequence[Sequence[float]]) -> None:
     print("\n1. IMPALA alone: final return; random play; the first less three times the second")
     for game, group, played in zip(games, alone, random, strict=True):
@@ -147,43 +145,17 @@ def _learned_and_left(run: RunAnalysis, task: int, cycle: int, random: float) ->
 
 
 def _others(groups: Groups, last: int) -> None:
-    forgetting = print_forgetting(groups)
-    print_third(forgetting)
-    print_fourth(groups, last)
+    forgetting = {name: forgetting_of_runs(group) for name, group in groups.items()}
+    print_forgetting(forgetting)
+    print_hypothesis_3(forgetting)
+    print_hypothesis_4(groups, last)
     if _NO_REPLAY in groups:
         pairs = _same_seeds(groups[_NO_REPLAY], groups[IMPALA])
         equal = sum(_equal(*pair) for pair in pairs)
         print(f"5. CLEAR without replay and IMPALA: equal in every evaluation for {equal} of {len(pairs)} seeds")
     for name in (_NO_CLONING, _TENTH):
         if name in groups:
-            print(f"6. F of {name} less CLEAR's: {_less(forgetting, name, CLEAR, 1.0)}")
-
-
-def print_forgetting(groups: Groups) -> dict[str, list[float]]:
-    """Print F of every group, and return it of every run."""
-    forgetting = {name: [_forgetting(run) for run in group.runs] for name, group in groups.items()}
-    print("\nF")
-    for name, values in forgetting.items():
-        print(f"  {name:30} {show_mean(values)}")
-    return forgetting
-
-
-def print_third(forgetting: Mapping[str, Sequence[float]]) -> None:
-    """Print the answer to hypothesis 3."""
-    print(f"\n3. F of CLEAR less half of IMPALA's: {_less(forgetting, CLEAR, IMPALA, 0.5)}")
-
-
-def print_fourth(groups: Groups, last: int) -> None:
-    """Print the answer to hypothesis 4; `last` is the index of the game that is trained last."""
-    finals = {name: [run.final[last] for run in group.runs] for name, group in groups.items()}
-    shares = (f"{share:g} of IMPALA's: {_less(finals, CLEAR, IMPALA, share)}" for share in (0.9, 1.1))
-    print(f"4. final return of CLEAR on the last game less {'; less '.join(shares)}")
-
-
-def _forgetting(run: RunAnalysis) -> float:
-    """Return F; a game that returned nothing but 0 in all runs has no scale, and no part in it."""
-    pairs = [value for (i, j, _), value in run.forgetting.items() if i != j and not math.isnan(value)]
-    return statistics.mean(pairs) if pairs else 0.0
+            print(f"6. F of {name} less CLEAR's: {less(forgetting, name, CLEAR, 1.0)}")
 
 
 def _mean_evaluation(run: RunAnalysis, task: int) -> float:
@@ -199,10 +171,6 @@ def _equal(first: RunAnalysis, second: RunAnalysis) -> bool:
     """Say whether two runs evaluated alike, task by task."""
     mine, others = first.record.evaluations, second.record.evaluations
     return all(np.array_equal(mine[index].values, others[index].values) for index in mine)
-
-
-def _less(values: Mapping[str, Sequence[float]], name: str, other: str, share: float) -> str:
-    return show_difference(values[name], [share * value for value in values[other]])
 
 
 if __name__ == "__main__":

@@ -30,6 +30,19 @@ def test_an_entry_means_what_the_same_flags_mean(write: Any) -> None:
     assert (entry.resolved.run.num_timesteps, entry.resolved.run.seed) == (25_000_000, 7)
 
 
+@pytest.mark.parametrize("file", ["games/one.json", "one.TOML"])
+def test_an_experiment_file_is_found_from_the_folder_of_the_config_file(write: Any, tmp_path: Path, file: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    task = {"type": "vector", "id": "cart", "env": "CartPole-v1", "num_timesteps": 50}
+    path.write_text(json.dumps({"tasks": [task]}) if path.suffix == ".json" else '[[tasks]]\ntype = "vector"\n')
+    seeded = {**RUN, "experiment": file, "seeds": [1]}
+    entries = read_config_file(write({**RUN, "experiment": file}, {**RUN, "experiment": str(path)}, seeded), {})
+    assert {entry.resolved.run.experiment for entry in entries} == {str(path)}
+    (entry,) = read_config_file(write({**RUN, "experiment": "none.json"}), {"experiment": str(path)})
+    assert entry.resolved.run.experiment == str(path)  # what is typed is found from where it is typed
+
+
 def test_flags_go_before_every_entry(write: Any) -> None:
     entries = read_config_file(write({**RUN, "cycle_count": 3}, RUN), {"cycle-count": "2"})
     assert [entry.resolved.run.cycle_count for entry in entries] == [2, 2]

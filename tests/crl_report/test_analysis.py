@@ -281,7 +281,7 @@ def test_groups_take_other_labels(make_run: Any) -> None:
     groups = group_runs([read_run(run) for run in runs])
     named = rename_groups(groups, ["clear learning_rate=0.2=twice as fast"])
     assert [group.label for group in named] == ["clear learning_rate=0.1", "twice as fast"]
-    for wrong in ("slow=fast", "clear learning_rate=0.1", "clear learning_rate=0.1="):
+    for wrong in ("slow=fast", "clear learning_rate=0.1", "clear learning_rate=0.1=", "clear learning_rate=0.1= "):
         with pytest.raises(ReportError, match=r"'clear learning_rate=0\.1', 'clear learning_rate=0\.2'"):
             rename_groups(groups, [wrong])
     (merged,) = rename_groups(groups, ["clear learning_rate=0.2=both", "clear learning_rate=0.1=both"])

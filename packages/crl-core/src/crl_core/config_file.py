@@ -9,6 +9,7 @@ from typing import Any
 
 from crl_core.data_files import read_data
 from crl_core.errors import ConfigError, CrlError, PluginError
+from crl_core.experiment_names import experiment_file
 from crl_core.plugins import registry
 from crl_core.resolve import ResolvedSettings, resolve
 from crl_core.validation import listed, setting_name, shortened, shown
@@ -61,7 +62,7 @@ def read_config_file(path: Path, flags: Mapping[str, Any]) -> list[Entry]:
     for index, settings in enumerate(_read(path)):
         source = f"entry {index}"
         try:
-            entries += _entries(index, settings, flags, source)
+            entries += _entries(index, settings, flags, source, path.parent)
         except CrlError as error:
             text = str(error)
             problems.append(text if text.startswith(source) else f"{source}: {text}")
@@ -126,21 +127,31 @@ def _with_plain_names(path: Path, index: int, entry: Mapping[str, Any]) -> dict[
     return plain
 
 
-def _entries(index: int, written: Mapping[str, Any], flags: Mapping[str, Any], source: str) -> list[Entry]:
+def _entries(
+    index: int, written: Mapping[str, Any], flags: Mapping[str, Any], source: str, folder: Path
+) -> list[Entry]:
     """Return the runs of one entry: one, or one for each of its seeds."""
     flags = {setting_name(name): value for name, value in flags.items()}
     if "output_dir" in {**written, **flags}:
         raise ConfigError("output_dir: runs of a config file go to a folder named after it; remove it from the entry")
     if _SEEDS not in written:
-        return [Entry(index, None, written, resolve({**written, **flags}, source=source))]
+        return [Entry(index, None, written, resolve({**_found_from(folder, written), **flags}, source=source))]
     if "seed" in {**written, **flags}:
         raise ConfigError("it has seeds, a list, and a seed was given too; keep one of them")
     rest = {name: value for name, value in written.items() if name != _SEEDS}
     return [
-        Entry(index, seed, each, resolve({**each, **flags}, source=source))
+        Entry(index, seed, each, resolve({**_found_from(folder, each), **flags}, source=source))
         for seed in _checked_seeds(written[_SEEDS])
         for each in [{**rest, "seed": seed}]
     ]
+
+
+def _found_from(folder: Path, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return settings whose experiment, where it is a file, is found from the folder of the config file."""
+    experiment = settings.get("experiment")
+    if isinstance(experiment, str) and (file := experiment_file(experiment)):
+        return {**settings, "experiment": str(folder / file)}
+    return settings
 
 
 def _checked_seeds(seeds: object) -> Sequence[int]:

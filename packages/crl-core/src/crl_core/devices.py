@@ -15,6 +15,8 @@ __all__ = ["convolution_dtype", "select_device", "to_device"]
 
 _log = logging.getLogger(__name__)
 
+_IMAGE_DIMENSIONS = 3
+
 
 def select_device(name: str) -> torch.device:
     """Return the device a user named; `auto` is the first CUDA device if there is one, else the CPU.
@@ -37,11 +39,11 @@ def select_device(name: str) -> torch.device:
 def convolution_dtype(precision: str, device: torch.device, observations: gymnasium.Space[Any]) -> torch.dtype:
     """Return bfloat16 where it is asked for, or where `auto` finds that the device has it natively; else float32.
 
-    Observations that are not bytes are float32 always: bfloat16 is too coarse for positions.
+    Observations that are no images of bytes are float32 always: bfloat16 is too coarse for positions.
     """
-    if observations.dtype != np.uint8:
+    if observations.dtype != np.uint8 or len(observations.shape or ()) != _IMAGE_DIMENSIONS:
         if precision == "bf16":
-            _log.warning("--precision bf16: has no effect on these observations, which are no images")
+            _log.warning("--precision bf16: has no effect on these observations, which are no images of bytes")
         return torch.float32
     if precision == "auto":
         native = _has_native_bfloat16(device)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from crl_core.config_file import Entry
-from crl_core.errors import CrlError, RunBusyError, RunDirectoryError
+from crl_core.errors import CrlError, RunBusyError
 from crl_core.experiment_source import build_experiment
 from crl_core.launch import launch
 from crl_core.logs import RunLog
@@ -137,17 +137,15 @@ def run_entries(queue: Queue, console: Console, *, run_all: bool, retry_failed: 
             console.print(text, markup=False, highlight=False, soft_wrap=True)
         if ran and not run_all:
             return 0
-    if run_all or not (ran or failed):
-        what = _outcome(ran, failed, retry_failed=retry_failed)
-        console.print(f"{queue.path}: {what} {queue.directory}", markup=False, highlight=False, soft_wrap=True)
+    text = f"{queue.path}: {_outcome(ran, failed, retry_failed=retry_failed)}; they are in {queue.directory}"
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
     return 1 if failed else 0
 
 
 def _outcome(ran: int, failed: int, *, retry_failed: bool) -> str:
     if ran or failed:
-        return f"{ran} finished here, {failed} failed; report on all its runs: crl report"
-    what = "no run of it is to be gone on with" if retry_failed else "every run of it has been started"
-    return f"{what}; they are in"
+        return f"{ran} finished here, {failed} ended with an error"
+    return "no run of it is to be gone on with" if retry_failed else "every run of it has been started"
 
 
 def _resumable(queue: Queue) -> Iterator[Entry]:
@@ -170,7 +168,7 @@ def go_on(queue: Queue, entry: Entry, console: Console) -> bool:
         console.print(f"entry {entry.label} of {queue.path} is finished; there is nothing to go on with", markup=False)
         return False
     if standing.state == "claimed":
-        raise RunDirectoryError(
+        raise RunBusyError(
             f"{directory} was claimed a moment ago by a process that is about to begin its run. If that one is gone, "
             f"try again in {STALE_SECONDS:.0f} s."
         )

@@ -67,7 +67,6 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         super().prepare(config, observation_space=observation_space, total_steps=total_steps, directory=directory)
         if config.batch_replay_ratio == 0:
             return config
-        _warn_of_few_unrolls(config)
         if config.large_file_path is not None:  # it may be resumed from another directory
             config = config.model_copy(update={"large_file_path": str(Path(config.large_file_path).absolute())})
         parent = Path(config.large_file_path) if config.large_file_path is not None else directory / "replay"
@@ -77,6 +76,7 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
         )
         _log.info("%s in %s", space, parent)
         if space.fits:
+            _warn_of_few_unrolls(config)
             return config
         frames = int(space.steps_that_fit * _SHARE_OF_FREE_DISK)
         if "replay_buffer_frames" in config.model_fields_set or frames < config.batch_size * config.unroll_length:
@@ -91,7 +91,9 @@ class ClearPolicy(ImpalaPolicy[ClearConfig]):
             f"{frames:,}",
             f"{space.steps:,}",
         )
-        return config.model_copy(update={"replay_buffer_frames": frames})
+        config = config.model_copy(update={"replay_buffer_frames": frames})
+        _warn_of_few_unrolls(config)
+        return config
 
     def automatic_learner_threads(self) -> int:
         """Return two where runner and cores allow: an update is `1 + batch_replay_ratio` times as large as IMPALA's."""
@@ -157,14 +159,13 @@ def _num_replayed(config: ClearConfig, num_new: int) -> int:
 
 
 def _warn_of_few_unrolls(config: ClearConfig) -> None:
-    capacity, replayed = _capacity_unrolls(config), _num_replayed(config, config.batch_size)
+    num_new = config.batch_size if config.runner_name == "pipelined" else config.num_actors
+    capacity, replayed = _capacity_unrolls(config), _num_replayed(config, num_new)
     if capacity < replayed:
         _log.warning(
-            "--replay-buffer-frames: %s steps are %d unrolls of %d, but an update replays %d, some twice or more",
-            f"{config.replay_buffer_frames:,}",
-            capacity,
-            config.unroll_length,
-            replayed,
+            "the replay buffer keeps %d x %d steps, fewer than the %d x %d that an update replays; "
+            "see --replay-buffer-frames",
+            *(capacity, config.unroll_length, replayed, config.unroll_length),
         )
 
 

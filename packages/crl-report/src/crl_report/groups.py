@@ -72,7 +72,7 @@ def rename_groups(groups: Sequence[Group], names: Sequence[str]) -> list[Group]:
     labels = {group.label: group.label for group in groups}
     for name in names:
         old = max((label for label in labels if name.startswith(f"{label}=")), key=len, default="")
-        new = name.removeprefix(f"{old}=")
+        new = name.removeprefix(f"{old}=").strip()
         if not (old and new):
             known = ", ".join(f"'{label}'" for label in labels)
             raise ReportError(f"--label: {name}: write LABEL=NEW with one of these labels: {known}")

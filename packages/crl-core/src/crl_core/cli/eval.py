@@ -68,7 +68,7 @@ def eval_(
     from crl_core.resume import read_run
     from crl_core.runners.hangs import HangWatch
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     with RunLog(console):
         plan = read_run(run, device=device).plan
         path = evaluation.choose_checkpoint(run, checkpoint)

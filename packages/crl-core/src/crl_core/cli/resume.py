@@ -32,7 +32,7 @@ def resume(run: Path, device: str | None) -> int:
     from crl_core.resume import read_run
     from crl_core.stopping import Interrupted
 
-    console = Console()
+    console = Console(emoji=False)
     with RunLog(console) as log:
         recorded = read_run(run, device=device)
         for change in recorded.changes:

@@ -65,7 +65,7 @@ def _run_one(settings: Mapping[str, Any], *, dry_run: bool) -> int:
     from crl_core.plan import plan_run
     from crl_core.stopping import Interrupted
 
-    console = Console(stderr=dry_run)
+    console = Console(stderr=dry_run, emoji=False)
     with RunLog(console) as log:
         for warning in resolved.warnings:
             _log.warning(warning)
@@ -104,7 +104,7 @@ def _run_queue(
 
     if chosen is None and not retry_failed:
         check_experiments(queue)
-    console = Console(stderr=dry_run)
+    console = Console(stderr=dry_run, emoji=False)
     if dry_run:
         with RunLog(console):
             plans = [plan_entry(queue, entry) for entry in ([chosen] if chosen else queue.unclaimed())]
