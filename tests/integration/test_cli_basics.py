@@ -13,6 +13,7 @@ Crl = Callable[..., "subprocess.CompletedProcess[str]"]
 Install = Callable[..., None]
 
 HEAVY = "{'torch', 'gymnasium', 'numpy'}"
+RUN = ["--policy", "random", "--experiment", "tutorial", "--num-timesteps", "20", "--continual-eval-num-returns", "1"]
 SHALLOW = [["--version"], ["--help"], ["list"], ["plugins"], ["show", "policy", "good_one"]]
 
 
@@ -131,6 +132,29 @@ main.main(["sleep"])
 """
     result = python("-c", code)
     assert (result.returncode, result.stderr.strip()) == (130, "interrupted")
+
+
+@pytest.mark.parametrize(
+    "command", [["run", *RUN], ["resume", "made"], ["eval", "made"], ["check", "policy", "random", "--only", "no_nan"]]
+)
+def test_numpy_is_imported_before_torch_which_would_swallow_an_interrupt(
+    crl: Crl, python: Crl, command: list[str]
+) -> None:
+    assert crl("run", *RUN, "--output-dir", "made").returncode == 0
+    code = f"""
+import importlib.abc, json, pathlib, sys
+from crl_core.cli.main import main
+status = pathlib.Path("made/status.json")
+status.write_text(json.dumps({{**json.loads(status.read_text()), "state": "interrupted"}}))
+class Recorder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, *args):
+        if name in ("numpy", "torch"):
+            print("imported", name)
+sys.meta_path.insert(0, Recorder())
+main({command!r})
+"""
+    imported = [line for line in python("-c", code).stdout.splitlines() if line.startswith("imported ")]
+    assert imported[:2] == ["imported numpy", "imported torch"]
 
 
 def test_a_closed_pipe_is_no_error(python: Crl) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np  # noqa: F401  # before torch, whose own import of it swallows a Ctrl-C and goes on with half of it
 import torch
 
 from crl_core.errors import CheckpointError, RunDirectoryError

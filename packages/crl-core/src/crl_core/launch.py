@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+import numpy as np  # noqa: F401  # before torch, whose own import of it swallows a Ctrl-C and goes on with half of it
 import torch
 from rich.console import Console
 
