@@ -9,6 +9,7 @@ their end are left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ from hypotheses import (
     print_hypothesis_4,
     print_returns,
 )
-from study_runs import read_finished
+from study_runs import read_finished, write_evaluations
 
 from crl_core.config_file import read_config_file
 from crl_report.analysis import analyse
@@ -35,10 +36,19 @@ _NAMES = {"impala": IMPALA, "clear": CLEAR}
 
 
 @click.command()
+@click.option(
+    "--evaluations",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="A CSV file to write all evaluations to.",
+)
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def main(folder: Path) -> None:
+def main(evaluations: Path | None, folder: Path) -> None:
     """Print the answers from the runs in FOLDER."""
-    groups = _groups(folder)
+    runs = read_finished(folder)
+    entries = _entries(runs)
+    groups = _groups(runs, folder)
+    if evaluations is not None:
+        write_evaluations(evaluations, zip(entries, runs, strict=True))
     games = [task.id for task in groups[IMPALA].runs[0].record.tasks]
     print_returns(groups, games)
     forgetting = {name: forgetting_of_runs(group) for name, group in groups.items()}
@@ -47,14 +57,12 @@ def main(folder: Path) -> None:
     print_hypothesis_4(groups, len(games) - 1)
 
 
-def _groups(folder: Path) -> Groups:
+def _groups(runs: Sequence[RunRecord], folder: Path) -> Groups:
     """Return the runs of IMPALA and of CLEAR, each of one group of settings.
 
     Raises:
         click.ClickException: there are none of one of them, or others, or runs of different experiments.
     """
-    runs = read_finished(folder)
-    _compare_with_config(runs)
     found = group_runs(runs)
     if sorted(group.label for group in found) != sorted(_NAMES):
         labels = ", ".join(group.label for group in found) or "nothing"
@@ -66,22 +74,27 @@ def _groups(folder: Path) -> Groups:
     return {_NAMES[group.label]: each for group, each in zip(found, analyse(found).groups, strict=True)}
 
 
-def _compare_with_config(runs: list[RunRecord]) -> None:
-    """Refuse runs that were not written down beforehand, and tell on stderr which of those are lacking.
+def _entries(runs: Sequence[RunRecord]) -> list[int]:
+    """Return the entry of the config file that each run is of, and tell on stderr which runs of it are lacking.
 
     Raises:
-        click.ClickException: a run is of another policy, experiment or seed than the config file's.
+        click.ClickException: a run is of a policy, an experiment or a seed that was not written down beforehand.
     """
-    resolved = [entry.resolved.run for entry in read_config_file(_CONFIG, {})]
-    wanted = {(run.policy, run.experiment, run.seed) for run in resolved}
+    wanted = {
+        (run.policy, run.experiment, run.seed): entry.index
+        for entry in read_config_file(_CONFIG, {})
+        for run in [entry.resolved.run]
+    }
     found = {(run.policy, run.experiment, run.seed): run.source for run in runs}
-    for which in sorted(found.keys() - wanted):
-        policy, experiment, seed = which
-        raise click.ClickException(
-            f"{found[which]} is {policy} on {experiment} with seed {seed}, which {_CONFIG.name} has not"
-        )
-    for policy, experiment, seed in sorted(wanted - found.keys()):
-        click.echo(f"no finished run of {policy} on {experiment} with seed {seed}", err=True)
+    for policy, experiment, seed in wanted:
+        if (policy, experiment, seed) not in found:
+            click.echo(f"no finished run of {policy} on {experiment} with seed {seed}", err=True)
+    for (policy, experiment, seed), source in found.items():
+        if (policy, experiment, seed) not in wanted:
+            raise click.ClickException(
+                f"{source} is {policy} on {experiment} with seed {seed}, which {_CONFIG.name} has not"
+            )
+    return [wanted[run.policy, run.experiment, run.seed] for run in runs]
 
 
 if __name__ == "__main__":

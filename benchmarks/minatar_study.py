@@ -11,7 +11,6 @@ docs/results.csv has every evaluation, written by the option --evaluations.
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import statistics
@@ -32,7 +31,7 @@ from hypotheses import (
     print_returns,
 )
 from intervals import show_difference, show_mean
-from study_runs import read_finished
+from study_runs import read_finished, write_evaluations
 
 from crl_core.experiment_source import build_experiment
 from crl_report.analysis import GroupAnalysis, RunAnalysis, analyse
@@ -63,7 +62,7 @@ def main(evaluations: Path | None, folder: Path) -> None:
         command = "crl run --config-file configs/minatar_study.json --all"
         raise click.ClickException(f"no finished run in {', '.join(lacking)}; make them with: {command}")
     if evaluations is not None:
-        _write_evaluations(evaluations, found)
+        write_evaluations(evaluations, [(entry, run) for entry, group in found.items() for run in group.runs])
     names = [name for entry, name in _SEQUENCES.items() if entry in found]
     references = [run for entry in _ALONE for run in found[entry].runs]
     analysed = analyse([found[entry] for entry in _SEQUENCES if entry in found], references=references).groups
@@ -105,18 +104,6 @@ def _compare_with_config(found: Mapping[int, Group]) -> None:
             if run.tasks[0].num_timesteps != steps:
                 short = f"{run.tasks[0].num_timesteps:,} steps a game, where the study has {steps:,}"
                 click.echo(f"{run.source} has {short}", err=True)
-
-
-def _write_evaluations(path: Path, found: Mapping[int, Group]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["entry", "policy", "seed", "game", "step", "mean_return"])
-        for entry, group in sorted(found.items()):
-            for run in group.runs:
-                for index, curve in run.evaluations.items():
-                    where = [entry, run.policy, run.seed, run.tasks[index].id]
-                    for step, value in zip(curve.steps, curve.values, strict=True):
-                        writer.writerow([*where, int(step), f"{value:g}"])
 
 
 def _first(alone: Sequence[Group], games: Sequence[str], random: Sequence[Sequence[float]]) -> None:

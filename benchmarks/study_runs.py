@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -9,7 +11,7 @@ import click
 from crl_report.reading import ReportError, find_runs, read_runs
 from crl_report.records import RunRecord
 
-__all__ = ["read_finished"]
+__all__ = ["read_finished", "write_evaluations"]
 
 
 def read_finished(*folders: Path) -> list[RunRecord]:
@@ -28,3 +30,15 @@ def read_finished(*folders: Path) -> list[RunRecord]:
         if not run.finished:
             click.echo(f"left out, as it is not finished: {run.source}", err=True)
     return [run for run in records if run.finished]
+
+
+def write_evaluations(path: Path, runs: Iterable[tuple[int, RunRecord]]) -> None:
+    """Write every evaluation as CSV, by the entries of a config file that runs are of, and by seed."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["entry", "policy", "seed", "game", "step", "mean_return"])
+        for entry, run in sorted(runs, key=lambda each: (each[0], each[1].seed)):
+            for index, curve in run.evaluations.items():
+                where = [entry, run.policy, run.seed, run.tasks[index].id]
+                for step, value in zip(curve.steps, curve.values, strict=True):
+                    writer.writerow([*where, int(step), f"{value:g}"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,11 +27,12 @@ def make(make_run: Any) -> Any:
     return make_one
 
 
-def test_the_hypotheses_are_answered(make: Any) -> None:
+def test_the_hypotheses_are_answered(make: Any, tmp_path: Path) -> None:
     for policy in ("impala", "clear"):
         for seed in (5, 6, 7):
             folder = make(policy, seed)
-    result = CliRunner().invoke(main, [str(folder)])
+    evaluations = tmp_path / "evaluations.csv"
+    result = CliRunner().invoke(main, ["--evaluations", str(evaluations), str(folder)])
     assert result.exit_code == 0, result.output
     assert "IMPALA                         1.00 (-1.48 to 3.48)   9.00 (6.52 to 11.48)" in result.output
     assert "IMPALA                         0.90 (0.65 to 1.15)" in result.output  # of a's 10, all but 2, 1 and 0
@@ -39,6 +41,11 @@ def test_the_hypotheses_are_answered(make: Any) -> None:
     assert "less 0.9 of IMPALA's: 0.900 (" in result.output
     assert "less 1.1 of IMPALA's: -0.900 (" in result.output
     assert "no finished run of clear on minatar_3_tasks_2_cycles with seed 8" in result.output
+    head, *rows = evaluations.read_text().splitlines()
+    assert head == "entry,policy,seed,game,step,mean_return"
+    assert len(rows) == 6 * 2 * 5
+    assert rows[4] == "0,impala,5,a,40,2"
+    assert rows[-1] == "1,clear,7,b,40,8"
 
 
 def test_runs_that_were_not_written_down_beforehand_are_refused(make: Any) -> None:
