@@ -23,7 +23,7 @@ from hypotheses import (
     print_hypothesis_4,
     print_returns,
 )
-from study_runs import read_finished, write_evaluations
+from study_runs import evaluations_option, folder_argument, read_finished, write_evaluations
 
 from crl_core.config_file import read_config_file
 from crl_report.analysis import analyse
@@ -36,12 +36,8 @@ _NAMES = {"impala": IMPALA, "clear": CLEAR}
 
 
 @click.command()
-@click.option(
-    "--evaluations",
-    type=click.Path(path_type=Path, dir_okay=False, writable=True),
-    help="A CSV file to write all evaluations to.",
-)
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@evaluations_option
+@folder_argument
 def main(evaluations: Path | None, folder: Path) -> None:
     """Print the answers from the runs in FOLDER."""
     runs = read_finished(folder)

@@ -31,7 +31,7 @@ from hypotheses import (
     print_returns,
 )
 from intervals import show_difference, show_mean
-from study_runs import read_finished, write_evaluations
+from study_runs import evaluations_option, folder_argument, read_finished, write_evaluations
 
 from crl_core.experiment_source import build_experiment
 from crl_report.analysis import GroupAnalysis, RunAnalysis, analyse
@@ -47,12 +47,8 @@ _NEEDED = (1, 2, 3, *_ALONE)
 
 
 @click.command()
-@click.option(
-    "--evaluations",
-    type=click.Path(path_type=Path, dir_okay=False, writable=True),
-    help="A CSV file to write all evaluations to.",
-)
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@evaluations_option
+@folder_argument
 def main(evaluations: Path | None, folder: Path) -> None:
     """Print all answers from the runs of the study in FOLDER."""
     found = {entry: group for entry in (*_SEQUENCES, *_ALONE) if (group := _finished(folder / str(entry)))}

@@ -1,4 +1,4 @@
-"""The runs that the scripts of the studies are given."""
+"""What the scripts of the studies share: the runs they are given, and the evaluations they write."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import click
 from crl_report.reading import ReportError, find_runs, read_runs
 from crl_report.records import RunRecord
 
-__all__ = ["read_finished", "write_evaluations"]
+__all__ = ["evaluations_option", "folder_argument", "read_finished", "write_evaluations"]
+
+evaluations_option = click.option(
+    "--evaluations",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="A CSV file to write all evaluations to.",
+)
+folder_argument = click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 
 
 def read_finished(*folders: Path) -> list[RunRecord]:
